@@ -1,0 +1,53 @@
+"""Mends of mmcv's own Python around the extension functions: four callers assume CUDA before they reach the operator."""
+import sys
+import types
+
+import torch
+
+# Modules that ask ``torch.cuda.current_device()`` whatever device their tensors are on.
+ASKS_CURRENT_DEVICE = ('mmcv.ops.points_in_boxes', 'mmcv.ops.knn')
+
+
+class _TorchWithoutCuda:
+    """``torch``, but the current CUDA device is -1, which is what ``Tensor.get_device()`` says on a CPU."""
+
+    def __init__(self):
+        self.cuda = types.SimpleNamespace(current_device=lambda: -1)
+
+    def __getattr__(self, name: str):
+        return getattr(torch, name)
+
+
+def _sample_on_cpu(on_cuda):
+    """``FurthestPointSampling.forward`` with its buffers on the CPU when the points are there."""
+
+    def forward(ctx, points_xyz: torch.Tensor, num_points: int) -> torch.Tensor:
+        if points_xyz.device.type != 'cpu':
+            return on_cuda(ctx, points_xyz, num_points)
+        batch, count = points_xyz.shape[:2]
+        points_xyz = points_xyz.detach().contiguous()
+        output = points_xyz.new_zeros((batch, num_points), dtype=torch.int32)
+        temp = points_xyz.new_full((batch, count), 1e10)
+        module = sys.modules['mmcv.ops.furthest_point_sample']
+        module.ext_module.furthest_point_sampling_forward(points_xyz, temp, output, b=batch, n=count, m=num_points)
+        ctx.mark_non_differentiable(output)
+        return output
+
+    forward.mended = True
+    return forward
+
+
+def mend_callers() -> None:
+    """Let ``points_in_boxes_part``, ``points_in_boxes_all``, ``knn`` and ``furthest_point_sample`` take CPU tensors.
+
+    Acts on the modules of mmcv that are already imported, in place, so that whoever imported the functions by name
+    gets the mend too. Calling it again changes nothing.
+    """
+    if not torch.cuda.is_available():  # with CUDA, mmcv's question has an answer and its consequence is harmless
+        for name in ASKS_CURRENT_DEVICE:
+            module = sys.modules.get(name)
+            if module is not None and not isinstance(module.torch, _TorchWithoutCuda):
+                module.torch = _TorchWithoutCuda()
+    module = sys.modules.get('mmcv.ops.furthest_point_sample')
+    if module is not None and not getattr(module.FurthestPointSampling.forward, 'mended', False):
+        module.FurthestPointSampling.forward = staticmethod(_sample_on_cpu(module.FurthestPointSampling.forward))
