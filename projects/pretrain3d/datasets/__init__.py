@@ -1,1 +1,18 @@
+"""Datasets' side of pre-training: transforms, packing, samplers, the data preprocessor and checks of the input.
 
+Kept small on purpose: unknown keys pass through packer and preprocessor, so pairs, superpixels and rays live in the
+room of their method.
+"""
+from .cameras import UpdateCameras
+from .info_check import InfoFileError, check_info_file
+from .loading import LoadPointsChecked
+from .packing import PackPretrain3DInputs
+from .point_index import AddPointIndex
+from .preprocessor import Pretrain3DDataPreprocessor
+from .samplers import SeededInfiniteSampler, SeededSampler
+from .views import MakeViews
+
+__all__ = [
+    'AddPointIndex', 'InfoFileError', 'LoadPointsChecked', 'MakeViews', 'PackPretrain3DInputs',
+    'Pretrain3DDataPreprocessor', 'SeededInfiniteSampler', 'SeededSampler', 'UpdateCameras', 'check_info_file'
+]

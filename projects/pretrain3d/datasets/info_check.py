@@ -1,0 +1,168 @@
+"""Checks of an info file before a run reads it: what it is, which convention its boxes have, which files it names."""
+import difflib
+import os
+import os.path as osp
+import pickle
+from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
+
+import numpy as np
+
+# Longer than wide whatever the data set; anything else tells nothing about the convention.
+ELONGATED = ('car', 'truck', 'bus', 'trailer', 'vehicle', 'construction_vehicle', 'van', 'tram', 'bicycle',
+             'motorcycle', 'cyclist')
+MIN_BOXES = 3
+
+_SAFE_BUILTINS = {'dict', 'list', 'tuple', 'set', 'frozenset', 'int', 'float', 'complex', 'bool', 'str', 'bytes',
+                  'bytearray', 'slice', 'range'}
+_SAFE_OTHERS = {
+    ('numpy', 'ndarray'), ('numpy', 'dtype'), ('collections', 'OrderedDict'), ('_codecs', 'encode'),
+    *((f'numpy.{core}.multiarray', name) for core in ('core', '_core') for name in ('_reconstruct', 'scalar')),
+    *((f'numpy.{core}.numeric', '_frombuffer') for core in ('core', '_core')),
+}
+
+
+class InfoFileError(ValueError):
+    """An info file that cannot be used; the message names the file and the mend."""
+
+
+class _DataUnpickler(pickle.Unpickler):
+    """Reads plain data and numpy arrays; refuses whatever could run code."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module in ('builtins', '__builtin__') and name in _SAFE_BUILTINS:
+            return super().find_class(module, name)
+        numpy_type = module == 'numpy' and isinstance(getattr(np, name, None), type) and issubclass(
+            getattr(np, name), np.generic)
+        if (module, name) in _SAFE_OTHERS or numpy_type:
+            return super().find_class(module, name)
+        raise pickle.UnpicklingError(f'it refers to {module}.{name}')
+
+
+def load_plain_pickle(path: str) -> Any:
+    """Load a pickle of builtins and numpy data without running code from it.
+
+    Raises:
+        InfoFileError: The file is missing, no pickle, truncated, or refers to anything else.
+    """
+    if not osp.isfile(path):
+        raise InfoFileError(f'info file {path} does not exist: check data_root and ann_file, or make it with '
+                            'mmdet3d\'s tools/create_data.py')
+    try:
+        with open(path, 'rb') as file:
+            return _DataUnpickler(file).load()
+    except pickle.UnpicklingError as error:
+        if 'refers to' in str(error):
+            raise InfoFileError(f'info file {path} is refused: {error}, and an info file holds plain data only; '
+                                'loading it could run foreign code. Make it again from the data set') from error
+        raise InfoFileError(f'info file {path} cannot be read ({error}): it is truncated or no pickle; copy or make it '
+                            'again') from error
+    except Exception as error:  # a damaged pickle raises nearly anything
+        raise InfoFileError(f'info file {path} cannot be read ({type(error).__name__}: {error}): it is truncated or no '
+                            'pickle; copy or make it again') from error
+
+
+def check_class_names(names: Sequence[str], known: Sequence[str], where: str) -> None:
+    """Raise if a name is not one of the known ones.
+
+    Raises:
+        InfoFileError: Names the unknown class, where it was given, and the nearest known one.
+    """
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.4)
+            hint = f'did you mean {near[0]!r}? ' if near else ''
+            raise InfoFileError(f'{where}: unknown class {name!r}; {hint}known are {", ".join(map(str, known))}')
+
+
+def check_info_file(path: str,
+                    classes: Optional[Sequence[str]] = None,
+                    prefixes: Optional[Dict[str, str]] = None,
+                    modality: Sequence[str] = ('lidar', )) -> dict:
+    """Check an info file of mmdet3d's v1.1 format.
+
+    Args:
+        path (str): The ``.pkl``.
+        classes (sequence[str], optional): Classes asked of it; each must be among its own, where it lists them.
+        prefixes (dict[str, str], optional): As a dataset's joined ``data_prefix``; where given, every file that
+            ``modality`` needs must exist.
+        modality (sequence[str]): Of 'lidar', 'camera', 'masks': whose files to look for.
+
+    Returns:
+        dict: The content.
+
+    Raises:
+        InfoFileError: What is wrong, with the file and the mend.
+    """
+    infos = load_plain_pickle(path)
+    if isinstance(infos, list) or (isinstance(infos, dict) and 'infos' in infos):
+        raise InfoFileError(f"info file {path} has the format of before mmdet3d 1.1 (a list, or a dict with 'infos'): "
+                            "convert it with mmdet3d's tools/dataset_converters/update_infos_to_v2.py, or make it again "
+                            'with tools/create_data.py')
+    if not isinstance(infos, dict) or not isinstance(infos.get('data_list'), list) or 'metainfo' not in infos:
+        raise InfoFileError(
+            f"info file {path} is no mmdet3d info file: it must hold 'metainfo' and the list 'data_list'")
+    own = class_names(infos['metainfo'])
+    if classes is not None and own:
+        check_class_names(classes, own, f'classes asked of info file {path}')
+    wrong, seen = count_wide_boxes(infos['data_list'], own or list(classes or ()))
+    if seen >= MIN_BOXES and wrong > seen / 2:
+        raise InfoFileError(f'info file {path} has boxes of the convention before mmdet3d 1.0 (width first): {wrong} '
+                            f'of {seen} cars, trucks and the like are wider than long. Make it again with mmdet3d 1.x '
+                            'tools/create_data.py; do not only swap the sizes, the yaw differs as well')
+    if prefixes is not None:
+        _check_files(path, infos['data_list'], prefixes, set(modality))
+    return infos
+
+
+def class_names(metainfo: dict) -> List[str]:
+    """Class names that an info file lists itself, in the order of its labels; empty where it lists none."""
+    categories = metainfo.get('categories')
+    if isinstance(categories, dict):
+        return [name for name, _ in sorted(categories.items(), key=lambda item: item[1])]
+    return list(categories or metainfo.get('classes') or metainfo.get('CLASSES') or ())
+
+
+def count_wide_boxes(data_list: Sequence[dict], names: Sequence[str]) -> Tuple[int, int]:
+    """Boxes of elongated classes that are wider than long, and all boxes of these classes."""
+    labels = [i for i, name in enumerate(names) if str(name).lower() in ELONGATED]
+    boxes = [instance for sample in data_list for instance in sample.get('instances') or ()
+             if instance.get('bbox_label_3d', -1) in labels and len(instance.get('bbox_3d', ())) >= 6]
+    if not boxes:
+        return 0, 0
+    sizes = np.array([instance['bbox_3d'][3:5] for instance in boxes], dtype=np.float64)
+    return int((sizes[:, 0] < sizes[:, 1]).sum()), len(boxes)
+
+
+def sample_files(sample: dict, prefixes: Dict[str, str], modality: Set[str]) -> List[str]:
+    """Files that one sample needs, joined as mmdet3d's datasets join them."""
+    files = []
+    if 'lidar' in modality and sample.get('lidar_points', {}).get('lidar_path'):
+        files.append(osp.join(prefixes.get('pts', ''), sample['lidar_points']['lidar_path']))
+    if 'camera' in modality:
+        for name, image in (sample.get('images') or {}).items():
+            if image.get('img_path'):
+                files.append(osp.join(prefixes.get(name, prefixes.get('img', '')), image['img_path']))
+    if 'masks' in modality:
+        for kind in ('pts_semantic_mask', 'pts_instance_mask'):
+            if sample.get(f'{kind}_path'):
+                files.append(osp.join(prefixes.get(kind, ''), sample[f'{kind}_path']))
+    return files
+
+
+def _check_files(path: str, data_list: Sequence[dict], prefixes: Dict[str, str], modality: Set[str]) -> None:
+    """Raise if a file is missing; directories are listed once, so that this is quick on network disks too."""
+    listed: Dict[str, Set[str]] = {}
+    missing, total = [], 0
+    for sample in data_list:
+        for file in sample_files(sample, prefixes, modality):
+            if '://' in file:
+                continue  # remote storage: told when it is loaded
+            folder, name = osp.split(file)
+            if folder not in listed:
+                listed[folder] = set(os.listdir(folder or '.')) if osp.isdir(folder or '.') else set()
+            total += 1
+            if name not in listed[folder]:
+                missing.append(file)
+    if missing:
+        raise InfoFileError(f'info file {path} names {total} files of which {len(missing)} are missing, the first is '
+                            f'{missing[0]}: check data_root and data_prefix, or complete the download')

@@ -1,0 +1,45 @@
+"""Several views of one sample."""
+import copy
+from typing import Dict, List
+
+from mmcv.transforms import BaseTransform, Compose
+
+from mmdet3d.registry import TRANSFORMS
+
+
+@TRANSFORMS.register_module()
+class MakeViews(BaseTransform):
+    """Run one pipeline per view on copies of the sample, as contrastive and masked methods need.
+
+    The sample itself stays as it was; ``PackPretrain3DInputs`` packs what it finds under ``views``. With
+    ``AddPointIndex`` before this transform, all views number the same original points, so a point's partner in the
+    other view is the one with the same number.
+
+    Added Keys:
+
+    - views (dict[str, dict]): results of every view
+
+    Args:
+        views (dict[str, list[dict]]): Name of the view -> its pipeline.
+    """
+
+    def __init__(self, views: Dict[str, List[dict]]) -> None:
+        if 'points' in views:
+            raise ValueError("a view cannot be called 'points': that is the name of the sample's own points")
+        self.views = {name: Compose(pipeline) for name, pipeline in views.items()}
+
+    def transform(self, results: dict) -> dict:
+        """Make the views; ``None`` (draw another sample) if one of the pipelines gives up."""
+        shared = results.pop('dataset', None)  # a whole dataset is not to be copied
+        made = {}
+        for name, pipeline in self.views.items():
+            made[name] = pipeline(copy.deepcopy(results))
+            if made[name] is None:
+                return None
+        if shared is not None:
+            results['dataset'] = shared
+        results['views'] = made
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(views={self.views})'
