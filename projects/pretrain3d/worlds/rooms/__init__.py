@@ -1,0 +1,1 @@
+"""Furnished rooms, written as ScanNet lies on disk."""
