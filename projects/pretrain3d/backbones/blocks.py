@@ -105,32 +105,30 @@ def apply_conv(conv: nn.Module, x: SparseConvTensor) -> SparseConvTensor:
     return x.replace_feature(x.features.new_zeros((0, conv.out_channels)) + anchor * 0)
 
 
-class SparseConvNorm(nn.Module):
-    """Sparse convolution (without bias), norm and, unless told otherwise, ReLU.
+class SparseConvNormReLU(nn.Module):
+    """Sparse convolution (without bias), norm, ReLU.
 
     Args:
         conv: the sparse convolution.
         norm_cfg: config of the norm.
-        relu: whether a ReLU follows.
     """
 
-    def __init__(self, conv: nn.Module, norm_cfg: Dict, relu: bool = True) -> None:
+    def __init__(self, conv: nn.Module, norm_cfg: Dict) -> None:
         super().__init__()
         self.conv = conv
         self.norm = make_norm(norm_cfg, conv.out_channels)
-        self.relu = relu
 
     def forward(self, x: SparseConvTensor) -> SparseConvTensor:
         """(N_in, C_in) features on the input grid -> (N_out, C_out) features on the output grid."""
         x = apply_conv(self.conv, x)
-        features = apply_norm(self.norm, x.features)
-        return x.replace_feature(F.relu(features) if self.relu else features)
+        return x.replace_feature(F.relu(apply_norm(self.norm, x.features)))
 
 
 class SparseBasicBlock(nn.Module):
     """Residual block: SubM 3^3 - norm - ReLU - SubM 3^3 - norm, plus the shortcut, then ReLU.
 
-    The shortcut is the identity, or a 1x1 convolution and a norm where the width changes.
+    The shortcut is the identity, or a linear map and a norm where the width changes. (A 1x1 convolution is a linear map;
+    spconv's reads its (C_out, 1, 1, 1, C_in) kernel as if it were (C_in, C_out), so it is not used.)
 
     Args:
         in_channels, out_channels: widths.
@@ -146,11 +144,14 @@ class SparseBasicBlock(nn.Module):
         self.norm2 = make_norm(norm_cfg, out_channels)
         self.shortcut: Optional[nn.Module] = None
         if in_channels != out_channels:
-            self.shortcut = SparseConvNorm(SubMConv3d(in_channels, out_channels, 1, bias=False), norm_cfg, relu=False)
+            self.shortcut = nn.Linear(in_channels, out_channels, bias=False)
+            self.shortcut_norm = make_norm(norm_cfg, out_channels)
 
     def forward(self, x: SparseConvTensor) -> SparseConvTensor:
         """(N, C_in) -> (N, C_out) features on the same voxels."""
-        identity = x.features if self.shortcut is None else self.shortcut(x).features
+        identity = x.features
+        if self.shortcut is not None:
+            identity = apply_norm(self.shortcut_norm, self.shortcut(identity))
         out = apply_conv(self.conv1, x)
         out = out.replace_feature(F.relu(apply_norm(self.norm1, out.features)))
         out = apply_conv(self.conv2, out)

@@ -1,6 +1,8 @@
-"""Names of Pointcept's SpUNet weights -> names of ours.
+"""Pointcept's SpUNet weights -> ours.
 
-The kernels themselves need no change: both networks read [batch, x, y, z] and spconv 2 stores (C_out, x, y, z, C_in).
+Both networks read [batch, x, y, z] and spconv 2 stores (C_out, x, y, z, C_in), so kernels keep their layout. Only 1x1
+convolutions, which are linear layers here, change: spconv reads the memory of their kernel as (C_in, C_out) whatever
+its shape says.
 """
 import re
 from collections import OrderedDict
@@ -8,7 +10,7 @@ from typing import Mapping
 
 from torch import Tensor
 
-_WRAPPERS = ('module.', 'backbone.')
+_WRAPPERS = re.compile(r'^((module|backbone)\.)+')
 _RULES = tuple((re.compile(pattern), replacement) for pattern, replacement in (
     (r'^conv_input\.0\.', 'stem.conv.'),
     (r'^conv_input\.1\.', 'stem.norm.'),
@@ -16,8 +18,8 @@ _RULES = tuple((re.compile(pattern), replacement) for pattern, replacement in (
     (r'^(down|up)\.(\d+)\.1\.', r'\1.\2.norm.'),
     (r'^(enc|dec)\.(\d+)\.block(\d+)\.', r'\1.\2.\3.'),
     (r'\.bn([12])\.', r'.norm\1.'),
-    (r'\.proj\.0\.', '.shortcut.conv.'),
-    (r'\.proj\.1\.', '.shortcut.norm.'),
+    (r'\.proj\.0\.', '.shortcut.'),
+    (r'\.proj\.1\.', '.shortcut_norm.'),
 ))
 
 
@@ -30,19 +32,14 @@ def convert_pointcept_key(key: str) -> str:
         >>> convert_pointcept_key('module.backbone.enc.0.block1.bn2.weight')
         'enc.0.1.norm2.weight'
     """
-    stripped = True
-    while stripped:
-        stripped = False
-        for wrapper in _WRAPPERS:
-            if key.startswith(wrapper):
-                key, stripped = key[len(wrapper):], True
+    key = _WRAPPERS.sub('', key)
     for pattern, replacement in _RULES:
         key = pattern.sub(replacement, key)
     return key
 
 
 def convert_pointcept_state_dict(state_dict: Mapping[str, Tensor]) -> 'OrderedDict[str, Tensor]':
-    """State dict of Pointcept's ``SpUNet-v1m1`` -> state dict of :class:`SpUNet`; the tensors are shared.
+    """State dict of Pointcept's ``SpUNet-v1m1`` -> state dict of :class:`SpUNet`; 3D kernels are shared, not copied.
 
     The result carries ``_metadata`` that marks every layer as spconv 2: without it mmdet3d takes the kernels for those
     of spconv 1 and permutes them.
@@ -56,9 +53,15 @@ def convert_pointcept_state_dict(state_dict: Mapping[str, Tensor]) -> 'OrderedDi
         if name in converted:
             raise ValueError(f'{key!r} becomes {name!r}, which another key already became; give the weights of one '
                              'network only')
-        converted[name] = value
+        converted[name] = _linear_weight(value) if value.ndim == 5 and value[0, ..., 0].numel() == 1 else value
     if 'stem.conv.weight' not in converted:
         raise ValueError("no 'conv_input.0.weight' among the weights: this is not a Pointcept SpUNet-v1m1; first keys: "
-                         f'{list(state_dict)[:3]}. Give the state dict itself (checkpoint["state_dict"])')
+                         f"{list(state_dict)[:3]}. Give the state dict itself (checkpoint['state_dict'])")
     converted._metadata = OrderedDict((name.rpartition('.')[0], dict(version=2)) for name in converted)
     return converted
+
+
+def _linear_weight(kernel: Tensor) -> Tensor:
+    """1x1 kernel of spconv (C_out, 1, 1, 1, C_in) -> weight of the same linear map (C_out, C_in)."""
+    out_channels, in_channels = kernel.shape[0], kernel.shape[-1]
+    return kernel.reshape(in_channels, out_channels).T.contiguous()

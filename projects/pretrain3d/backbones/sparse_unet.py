@@ -6,7 +6,7 @@ from mmengine.model import BaseModule
 from spconv.pytorch import SparseConv3d, SparseConvTensor, SparseInverseConv3d, SubMConv3d
 from torch import Tensor, nn
 
-from .blocks import SparseBasicBlock, SparseConvNorm, apply_conv, make_sparse_tensor
+from .blocks import SparseBasicBlock, SparseConvNormReLU, make_sparse_tensor
 
 
 class SparseUNet(BaseModule):
@@ -18,7 +18,7 @@ class SparseUNet(BaseModule):
 
     Args:
         in_channels: channels of the voxel features.
-        out_channels: width of the output layer (1x1 convolution with bias); 0 for none: the decoder's features.
+        out_channels: width of the output layer (linear with bias, what others call a 1x1 convolution); 0 for none: the decoder's features.
         stem_kernel: kernel size of the stem.
         base_channels: width of the stem.
         encoder_channels, encoder_blocks: width and number of blocks of level 0, 1, ...
@@ -63,7 +63,7 @@ class SparseUNet(BaseModule):
         self.total_stride = 2**levels
         # The blocks at stride 1 may share the stem's neighbour table only if it has the same kernel.
         stem_key = 'subm0' if stem_kernel == 3 else 'stem'
-        self.stem = SparseConvNorm(
+        self.stem = SparseConvNormReLU(
             SubMConv3d(in_channels, base_channels, stem_kernel, padding=stem_kernel // 2, bias=False,
                        indice_key=stem_key), norm_cfg)
         self.down, self.enc, self.up, self.dec = (nn.ModuleList() for _ in range(4))
@@ -73,12 +73,12 @@ class SparseUNet(BaseModule):
         for i in range(levels):
             skip, width, out = skip_channels[i], encoder_channels[i], up_channels[i]
             down, key = width if widen_when_down else skip, f'down{i + 1}'
-            self.down.append(SparseConvNorm(SparseConv3d(skip, down, 2, 2, bias=False, indice_key=key), norm_cfg))
+            self.down.append(SparseConvNormReLU(SparseConv3d(skip, down, 2, 2, bias=False, indice_key=key), norm_cfg))
             self.enc.append(_stage(down, width, encoder_blocks[i], block_norm_cfg, f'subm{i + 1}'))
             self.up.append(
-                SparseConvNorm(SparseInverseConv3d(up_channels[i + 1], out, 2, bias=False, indice_key=key), norm_cfg))
+                SparseConvNormReLU(SparseInverseConv3d(up_channels[i + 1], out, 2, bias=False, indice_key=key), norm_cfg))
             self.dec.append(_stage(out + skip, out, decoder_blocks[levels - 1 - i], block_norm_cfg, f'subm{i}'))
-        self.final = SubMConv3d(up_channels[0], out_channels, 1, bias=True) if out_channels else None
+        self.final = nn.Linear(up_channels[0], out_channels) if out_channels else None
         self.out_channels = out_channels or up_channels[0]
 
     def forward(self, sparse: Mapping) -> Tensor:
@@ -98,7 +98,7 @@ class SparseUNet(BaseModule):
             x = enc(down(x))
         for up, dec, skip in zip(reversed(self.up), reversed(self.dec), reversed(skips)):
             x = dec(_concatenate(up(x), skip))
-        return x.features if self.final is None else apply_conv(self.final, x).features
+        return x.features if self.final is None else self.final(x.features)
 
 
 def _stage(in_channels: int, out_channels: int, num_blocks: int, norm_cfg: Dict, indice_key: str) -> nn.Sequential:

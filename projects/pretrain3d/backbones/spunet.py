@@ -16,7 +16,7 @@ class SpUNet(SparseUNet):
     decoder_channels=(768, 384, 192, 192)``. The decoder's last two widths of the small network are 96: Table 10 of the
     paper prints 64, which contradicts its own 39.2 M parameters.
 
-    Submanifold convolutions start as a normal of deviation 0.02 truncated at 2, their bias as 0; strided and inverse
+    Submanifold convolutions and linear layers start as a normal of deviation 0.02, biases as 0; strided and inverse
     convolutions keep spconv's uniform.
 
     Args:
@@ -46,7 +46,7 @@ class SpUNet(SparseUNet):
             encoder_channels=encoder_channels, encoder_blocks=encoder_blocks, decoder_channels=decoder_channels,
             decoder_blocks=decoder_blocks, norm_cfg=norm_cfg, init_cfg=init_cfg)
         for module in self.modules():
-            if isinstance(module, SubMConv3d):
+            if isinstance(module, (SubMConv3d, nn.Linear)):
                 nn.init.trunc_normal_(module.weight, std=0.02)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)

@@ -21,7 +21,7 @@ class SRUNet(SparseUNet):
 
     Args:
         in_channels: channels of the voxel features, e.g. 3 for colour.
-        out_channels: width of the output layer (1x1 with bias); 0: the features of the decoder (96 channels).
+        out_channels: width of the output layer (linear with bias); 0: the features of the decoder (96 channels).
         depth: ``'34C'`` or ``'18A'``.
         norm_cfg: norms of stem, down and up layers; None: ``dict(type='BN1d', momentum=0.05)``, the value for
             pre-training (0.02 when fine-tuning).
@@ -48,15 +48,16 @@ class SRUNet(SparseUNet):
             encoder_channels=ENCODER_CHANNELS, norm_cfg=norm_cfg, block_norm_cfg=block_norm_cfg,
             widen_when_down=False, init_cfg=init_cfg, **VARIANTS[depth])
         for module in self.modules():
-            if isinstance(module, SparseConvolution):
+            if isinstance(module, (SparseConvolution, nn.Linear)):
                 _init_uniform(module)
 
 
-def _init_uniform(conv: SparseConvolution) -> None:
+def _init_uniform(layer: nn.Module) -> None:
     """U(-b, b) with b = 1 / sqrt(fan), fan = C_in * K; MinkowskiEngine takes C_out * K in transposed convolutions."""
-    kernel_volume = conv.weight.numel() // (conv.in_channels * conv.out_channels)
-    channels = conv.out_channels if isinstance(conv, SparseInverseConv3d) else conv.in_channels
-    bound = (channels * kernel_volume)**-0.5
-    nn.init.uniform_(conv.weight, -bound, bound)
-    if conv.bias is not None:
-        nn.init.uniform_(conv.bias, -bound, bound)
+    fan = layer.weight[0].numel()  # weights are (C_out, ..., C_in)
+    if isinstance(layer, SparseInverseConv3d):
+        fan = fan // layer.in_channels * layer.out_channels
+    bound = fan**-0.5
+    nn.init.uniform_(layer.weight, -bound, bound)
+    if layer.bias is not None:
+        nn.init.uniform_(layer.bias, -bound, bound)
