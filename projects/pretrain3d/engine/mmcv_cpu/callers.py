@@ -1,4 +1,5 @@
 """Mends of mmcv's own Python around the extension functions: four callers assume CUDA before they reach the operator."""
+import importlib
 import sys
 import types
 
@@ -40,14 +41,15 @@ def _sample_on_cpu(on_cuda):
 def mend_callers() -> None:
     """Let ``points_in_boxes_part``, ``points_in_boxes_all``, ``knn`` and ``furthest_point_sample`` take CPU tensors.
 
-    Acts on the modules of mmcv that are already imported, in place, so that whoever imported the functions by name
-    gets the mend too. Calling it again changes nothing.
+    Acts inside mmcv's modules, so that whoever imported the functions by name gets the mend too. Calling it again
+    changes nothing.
     """
+    importlib.import_module('mmcv.ops')  # here, not above: in its first life this package is loaded by mmcv.ops
     if not torch.cuda.is_available():  # with CUDA, mmcv's question has an answer and its consequence is harmless
         for name in ASKS_CURRENT_DEVICE:
-            module = sys.modules.get(name)
-            if module is not None and not isinstance(module.torch, _TorchWithoutCuda):
+            module = sys.modules[name]
+            if not isinstance(module.torch, _TorchWithoutCuda):
                 module.torch = _TorchWithoutCuda()
-    module = sys.modules.get('mmcv.ops.furthest_point_sample')
-    if module is not None and not getattr(module.FurthestPointSampling.forward, 'mended', False):
-        module.FurthestPointSampling.forward = staticmethod(_sample_on_cpu(module.FurthestPointSampling.forward))
+    sampling = sys.modules['mmcv.ops.furthest_point_sample'].FurthestPointSampling
+    if not getattr(sampling.forward, 'mended', False):
+        sampling.forward = staticmethod(_sample_on_cpu(sampling.forward))

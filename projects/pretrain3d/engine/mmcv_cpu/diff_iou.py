@@ -29,12 +29,14 @@ def diff_iou_rotated_sort_vertices_forward(vertices: Tensor, mask: Tensor, num_v
     valid = mask.gather(-1, order)
     points = vertices.gather(-2, order[..., None].expand_as(vertices))
     points = points.masked_fill(~valid[..., None], 0)
-    reach = points.abs().amax((-1, -2), keepdim=True)
-    # A corner is new when it differs from the one before it; the first is compared with the last.
+    # A corner repeats the one before it (the first: the last) when it stands where that one does. Of nearly equal
+    # corners, apart by rounding alone, those with the widest gaps are an octagon's eight.
     last = (valid.sum(-1, keepdim=True) - 1).clamp(min=0)
     before = points.roll(1, -2)
     before[..., :1, :] = points.gather(-2, last[..., None].expand(*last.shape, 2))
-    new = valid & ((points - before).abs() > 1e-6 * reach).any(-1)
+    gap = (points - before).abs().amax(-1).masked_fill(~valid, 0)
+    rank = gap.argsort(dim=-1, descending=True, stable=True).argsort(dim=-1)
+    new = (gap > 1e-6 * points.abs().amax((-1, -2))[..., None]) & (rank < SLOTS - 1)
     count = new.sum(-1, keepdim=True)
     # The mask's first False among the crossings: at most 8 of the 16 exist.
     pad = FIRST_CROSSING + (~mask[..., FIRST_CROSSING:]).to(torch.uint8).argmax(-1, keepdim=True)

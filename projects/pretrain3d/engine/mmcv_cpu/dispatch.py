@@ -52,7 +52,7 @@ def _voxelize_by_order(compiled: Callable, ours: Callable) -> Callable:
 
 
 def install_over_compiled(ext_module: types.ModuleType) -> None:
-    """Make mmcv's operators work on CPU tensors; call it once ``mmcv.ops`` is imported, with ``mmcv._ext``.
+    """Make mmcv's operators work on CPU tensors; ``ext_module`` is ``mmcv._ext``, compiled or this package.
 
     A compiled function that has a CPU kernel stays as it is; so does every call with tensors elsewhere. Where
     ``ext_module`` is this package itself (mmcv-lite), only mmcv's Python callers are mended. Calling it again changes

@@ -6,8 +6,8 @@ point on a side wall is outside, as in mmcv's kernels.
 import torch
 from torch import Tensor
 
-# Point-box pairs handled at once.
-CHUNK = 1 << 21
+# Point-box pairs handled at once; bounds memory.
+CHUNK = 1 << 18
 
 
 def _inside(points: Tensor, boxes: Tensor) -> Tensor:
