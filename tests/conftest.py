@@ -1,0 +1,23 @@
+"""Settings that every test shares: the ``--full`` option, no display, no more threads than cores."""
+import os
+
+import pytest
+
+# Before anything imports torch, numba or matplotlib. Under pytest-xdist every core already has a process of its own.
+THREADS = '1' if os.environ.get('PYTEST_XDIST_WORKER') else '2'
+for name in ('OMP_NUM_THREADS', 'MKL_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'NUMBA_NUM_THREADS'):
+    os.environ.setdefault(name, THREADS)
+os.environ.setdefault('MPLBACKEND', 'Agg')
+
+
+def pytest_addoption(parser):
+    parser.addoption('--full', action='store_true', help='run the tests marked `full` too (see `make test-full`)')
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.getoption('--full'):
+        return
+    skip = pytest.mark.skip(reason='full-size test: make test-full')
+    for item in items:
+        if 'full' in item.keywords:
+            item.add_marker(skip)
