@@ -204,7 +204,7 @@ class UpdateCameras(BaseTransform):
             moved = [move_camera(camera, matrix, scale, pixel) for camera, pixel in zip(in_images, pixels)]
             if top:
                 results.update(move_camera(top, matrix, scale, self._only(pixels, results)))
-        if len(moved) == len(names):
+        if names and len(moved) == len(names):
             results['images'] = {name: {**results['images'][name], **camera} for name, camera in zip(names, moved)}
         results['lidar_aug_matrix'] = matrix
         return results

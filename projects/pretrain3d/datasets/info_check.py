@@ -3,7 +3,7 @@ import difflib
 import os
 import os.path as osp
 import pickle
-from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
+from typing import Any, Dict, Iterable, List, Optional, Sequence, Set, Tuple
 
 import numpy as np
 
@@ -76,6 +76,7 @@ def check_class_names(names: Sequence[str], known: Sequence[str], where: str) ->
 
 def check_info_file(path: str,
                     classes: Optional[Sequence[str]] = None,
+                    label_names: Optional[Sequence[str]] = None,
                     prefixes: Optional[Dict[str, str]] = None,
                     modality: Sequence[str] = ('lidar', )) -> dict:
     """Check an info file of mmdet3d's v1.1 format.
@@ -83,6 +84,7 @@ def check_info_file(path: str,
     Args:
         path (str): The ``.pkl``.
         classes (sequence[str], optional): Classes asked of it; each must be among its own, where it lists them.
+        label_names (sequence[str], optional): Names of its labels, used only if it lists none itself.
         prefixes (dict[str, str], optional): As a dataset's joined ``data_prefix``; where given, every file that
             ``modality`` needs must exist.
         modality (sequence[str]): Of 'lidar', 'camera', 'masks': whose files to look for.
@@ -96,21 +98,22 @@ def check_info_file(path: str,
     infos = load_plain_pickle(path)
     if isinstance(infos, list) or (isinstance(infos, dict) and 'infos' in infos):
         raise InfoFileError(f"info file {path} has the format of before mmdet3d 1.1 (a list, or a dict with 'infos'): "
-                            "convert it with mmdet3d's tools/dataset_converters/update_infos_to_v2.py, or make it again "
-                            'with tools/create_data.py')
+                            "convert it with mmdet3d's tools/dataset_converters/update_infos_to_v2.py, or make it "
+                            'again with tools/create_data.py')
     if not isinstance(infos, dict) or not isinstance(infos.get('data_list'), list) or 'metainfo' not in infos:
         raise InfoFileError(
             f"info file {path} is no mmdet3d info file: it must hold 'metainfo' and the list 'data_list'")
     own = class_names(infos['metainfo'])
     if classes is not None and own:
         check_class_names(classes, own, f'classes asked of info file {path}')
-    wrong, seen = count_wide_boxes(infos['data_list'], own or list(classes or ()))
+    wrong, seen = count_wide_boxes(infos['data_list'], own or list(label_names or ()))
     if seen >= MIN_BOXES and wrong > seen / 2:
         raise InfoFileError(f'info file {path} has boxes of the convention before mmdet3d 1.0 (width first): {wrong} '
                             f'of {seen} cars, trucks and the like are wider than long. Make it again with mmdet3d 1.x '
                             'tools/create_data.py; do not only swap the sizes, the yaw differs as well')
     if prefixes is not None:
-        _check_files(path, infos['data_list'], prefixes, set(modality))
+        require_files(f'info file {path}', (file for sample in infos['data_list']
+                                            for file in sample_files(sample, prefixes, set(modality))))
     return infos
 
 
@@ -149,20 +152,30 @@ def sample_files(sample: dict, prefixes: Dict[str, str], modality: Set[str]) -> 
     return files
 
 
-def _check_files(path: str, data_list: Sequence[dict], prefixes: Dict[str, str], modality: Set[str]) -> None:
-    """Raise if a file is missing; directories are listed once, so that this is quick on network disks too."""
+def find_missing(files: Iterable[str]) -> Tuple[List[str], int]:
+    """Files that do not exist, and how many were looked for; every folder is listed once, for slow network disks."""
     listed: Dict[str, Set[str]] = {}
     missing, total = [], 0
-    for sample in data_list:
-        for file in sample_files(sample, prefixes, modality):
-            if '://' in file:
-                continue  # remote storage: told when it is loaded
-            folder, name = osp.split(file)
-            if folder not in listed:
-                listed[folder] = set(os.listdir(folder or '.')) if osp.isdir(folder or '.') else set()
-            total += 1
-            if name not in listed[folder]:
-                missing.append(file)
+    for file in files:
+        if '://' in file:
+            continue  # remote storage: told when it is loaded
+        folder, name = osp.split(file)
+        if folder not in listed:
+            listed[folder] = set(os.listdir(folder or '.')) if osp.isdir(folder or '.') else set()
+        total += 1
+        if name not in listed[folder]:
+            missing.append(file)
+    return missing, total
+
+
+def require_files(owner: str, files: Iterable[str]) -> int:
+    """Raise if a file is missing; return how many were looked for.
+
+    Raises:
+        InfoFileError: Names the owner and the first missing file.
+    """
+    missing, total = find_missing(files)
     if missing:
-        raise InfoFileError(f'info file {path} names {total} files of which {len(missing)} are missing, the first is '
+        raise InfoFileError(f'{owner} names {total} files of which {len(missing)} are missing, the first is '
                             f'{missing[0]}: check data_root and data_prefix, or complete the download')
+    return total

@@ -71,8 +71,8 @@ class LoadPointsChecked(LoadPointsFromFile):
         if not bad:
             return points
         if self.on_nonfinite == 'raise':
-            raise ValueError(f'point file {path} has {bad} of {len(points)} points with NaN or infinite values: mend the '
-                             "file, or set on_nonfinite='drop' of LoadPointsChecked")
+            raise ValueError(f'point file {path} has {bad} of {len(points)} points with NaN or infinite values: mend '
+                             "the file, or set on_nonfinite='drop' of LoadPointsChecked")
         if self._mask_path is not None:
             raise ValueError(f'point file {path} has {bad} points with NaN or infinite values, and dropping them would '
                              f'put the labels of {self._mask_path} out of step: mend both files')

@@ -1,6 +1,7 @@
 """Data preprocessor: from points to the sparse batch."""
 from typing import Any, Dict, List, Optional, Sequence, Union
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -126,7 +127,10 @@ class Pretrain3DDataPreprocessor(Det3DDataPreprocessor):
         """Random order of a cloud's points (n,), drawn on the CPU so that every device draws the same."""
         sample = None if data_samples is None else data_samples[place]
         seed = None if sample is None else sample.metainfo.get('voxel_seed')
-        generator = None if seed is None else torch.Generator().manual_seed(seed + (stream << 32))
+        generator = None
+        if seed is not None:  # mixed by a hash: torch's CPU generator looks at 32 bits of its seed only
+            word = np.random.SeedSequence((seed, stream)).generate_state(1)[0]
+            generator = torch.Generator().manual_seed(int(word))
         return torch.randperm(len(cloud), generator=generator).to(cloud.device)
 
     def _label_voxels(self, sparse: Dict[str, Any], data_samples: Optional[list]) -> None:

@@ -43,10 +43,10 @@ def seeded(key: Key) -> Iterator[None]:
     CUDA generators are left alone: a dataset has no business on the device, and workers cannot reach it.
     """
     states = random.getstate(), np.random.get_state(), torch.default_generator.get_state()
-    words = np.random.SeedSequence(key).generate_state(10)
+    words = np.random.SeedSequence(key).generate_state(9)
     random.seed(words[:4].tobytes())
     np.random.seed(words[4:8])
-    torch.default_generator.manual_seed(int(words[8]) << 32 | int(words[9]))
+    torch.default_generator.manual_seed(int(words[8]))  # it looks at 32 bits of its seed only
     try:
         yield
     finally:

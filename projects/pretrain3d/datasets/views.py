@@ -26,7 +26,9 @@ class MakeViews(BaseTransform):
     def __init__(self, views: Dict[str, List[dict]]) -> None:
         if 'points' in views:
             raise ValueError("a view cannot be called 'points': that is the name of the sample's own points")
-        self.views = {name: Compose(pipeline) for name, pipeline in views.items()}
+        # Built here, because Compose looks into mmcv's registry where no default scope is set.
+        self.views = {name: Compose([TRANSFORMS.build(step) if isinstance(step, dict) else step for step in pipeline])
+                      for name, pipeline in views.items()}
 
     def transform(self, results: dict) -> dict:
         """Make the views; ``None`` (draw another sample) if one of the pipelines gives up."""
