@@ -1,5 +1,12 @@
 """What drives a run: hooks, weight transfer, determinism, CPU support.
 
-Kept lazy on purpose: ``engine.compat`` has to run before anything that imports mmcv's operators, so this file
-registers through :func:`pretrain3d.register_all`, which imports ``engine`` last and ``engine.compat`` first.
+``engine.compat`` has to act before anything imports mmdet3d or mmcv's operators. Importing any part of ``engine``
+passes through this file, so the mends are applied here first; applying them again does nothing.
 """
+from . import compat
+
+compat.apply()
+
+from . import hooks, weights  # noqa: E402
+
+__all__ = ['compat', 'hooks', 'weights']

@@ -1,0 +1,16 @@
+"""Everything that loads weights goes through here: names and ``_metadata`` move together, and nothing fails silently.
+
+``reading`` reads files without running what is pickled in them, ``mapping`` renames, ``layout`` knows spconv's two
+kernel layouts, ``transfer`` matches and loads, ``report`` is the printed table, ``hook`` does it at the start of a
+training, ``convert`` does it offline.
+"""
+from .convert import convert_checkpoint
+from .errors import WeightsError
+from .hook import WeightTransferHook
+from .mapping import get_mapping, map_metadata, map_state, register_mapping
+from .reading import read_file, read_state
+from .report import Report
+from .transfer import MIN_MATCHED, load_weights
+
+__all__ = ['MIN_MATCHED', 'Report', 'WeightTransferHook', 'WeightsError', 'convert_checkpoint', 'get_mapping',
+           'load_weights', 'map_metadata', 'map_state', 'read_file', 'read_state', 'register_mapping']
