@@ -1,1 +1,2 @@
-
+"""Metrics and probes that mmdet3d lacks."""
+from .detection_metric import NuScenesInfoMetric  # noqa: F401
