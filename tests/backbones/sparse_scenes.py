@@ -20,13 +20,17 @@ def random_sparse(extents: Sequence[int], counts: Sequence[int], channels: int =
     return dict(voxels=voxels, coors=coors, batch_size=len(counts), spatial_shape=list(extents))
 
 
-def randomise_norms(model: nn.Module, seed: int = 0) -> None:
-    """Give every batch norm statistics and an affine map of its own, so that a mixed-up norm shows."""
+def randomise(model: nn.Module, seed: int = 0) -> None:
+    """Draw weights through which the signal keeps its size, and norms that differ, so that a mixed-up layer shows."""
     generator = torch.Generator().manual_seed(seed)
+    for parameter in model.parameters():
+        if parameter.ndim > 1:  # (C_out, ..., C_in)
+            std = (2 / parameter[0].numel())**0.5
+            parameter.data.copy_(torch.randn(parameter.shape, generator=generator) * std)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm1d):
             channels = module.num_features
             module.running_mean.copy_(torch.randn(channels, generator=generator) * 0.1)
-            module.running_var.copy_(torch.rand(channels, generator=generator) * 0.5 + 0.05)
+            module.running_var.copy_(torch.rand(channels, generator=generator) + 0.5)
             module.weight.data.copy_(torch.rand(channels, generator=generator) + 0.5)
             module.bias.data.copy_(torch.randn(channels, generator=generator) * 0.1)

@@ -34,7 +34,8 @@ def test_parameter_count(config, count):
 
 def test_initialisation_and_norms():
     torch.manual_seed(0)
-    model = build(in_channels=6, num_classes=20)
+    model = build(in_channels=6, num_classes=20, encoder_channels=(32, 64, 64, 64), encoder_blocks=(1, 1, 1, 1),
+                  decoder_channels=(64, 64, 64, 64), decoder_blocks=(1, 1, 1, 1))
     for module in model.modules():
         if isinstance(module, (SubMConv3d, nn.Linear)):
             if module.weight.numel() > 5000:

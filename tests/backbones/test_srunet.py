@@ -55,12 +55,11 @@ def test_initialisation():
     assert isinstance(model.enc[1][0].shortcut, nn.Linear) and model.enc[0][0].shortcut is None
 
 
-def test_forward_and_backward():
-    model = build(depth='18A', out_channels=32)
-    out = model(random_sparse((37, 20, 9), (150, 0, 100)))
-    assert out.shape == (250, 32) and torch.isfinite(out).all()
-    out.square().sum().backward()
-    assert all(parameter.grad is not None for parameter in model.parameters())
+def test_forward():
+    model = build(depth='18A', out_channels=32).eval()
+    with torch.no_grad():
+        out = model(random_sparse((37, 20, 9), (80, 0, 50)))
+    assert out.shape == (130, 32) and torch.isfinite(out).all() and out.std(0).min() > 0
 
 
 def test_unknown_depth_is_refused():
