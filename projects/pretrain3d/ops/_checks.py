@@ -1,12 +1,14 @@
 """Argument checks shared by the operators; every message names the argument and says what to pass instead."""
 from __future__ import annotations
 
-from typing import Optional, Sequence, Union
+import math
+from typing import List, Optional, Sequence, Union
 
+import numpy as np
 import torch
 from torch import Tensor
 
-Numbers = Union[float, int, Sequence[float], Tensor]
+Numbers = Union[float, int, Sequence[float], np.ndarray, Tensor]
 
 
 def check_matrix(name: str, value: Tensor, columns: Optional[int] = None) -> None:
@@ -52,19 +54,24 @@ def check_same_device(name: str, value: Tensor, other_name: str, other: Tensor) 
         raise ValueError(f'{name} is on {value.device} but {other_name} is on {other.device}; move one of them')
 
 
-def as_row(name: str, value: Numbers, length: int, device: torch.device) -> Tensor:
-    """``value`` (a number, or ``length`` of them) as a float64 tensor of the shape (length,) on ``device``."""
-    row = torch.as_tensor(value, dtype=torch.float64)
-    if row.dim() == 0:
-        row = row.expand(length).contiguous()
-    if row.shape != (length,):
-        raise ValueError(f'{name} must be one number or {length} numbers, got the shape {tuple(row.shape)}')
-    return row.detach().to(device)
+def as_row(name: str, value: Numbers, length: int) -> List[float]:
+    """``value`` (a number, or ``length`` of them) as ``length`` Python floats.
+
+    Plain Python on purpose: on a handful of numbers a tensor operation costs more than the kernel that needs them.
+    """
+    if isinstance(value, (int, float)):
+        return [float(value)] * length
+    row = value.tolist() if isinstance(value, (Tensor, np.ndarray, np.generic)) else list(value)
+    if isinstance(row, (int, float)):
+        return [float(row)] * length
+    if len(row) != length or not all(isinstance(each, (int, float, np.number)) for each in row):
+        raise ValueError(f'{name} must be one number or {length} numbers, got {row}')
+    return [float(each) for each in row]
 
 
-def as_positive_row(name: str, value: Numbers, length: int, device: torch.device) -> Tensor:
+def as_positive_row(name: str, value: Numbers, length: int) -> List[float]:
     """:func:`as_row` for a quantity that must be finite and above zero, such as a voxel size."""
-    row = as_row(name, value, length, torch.device('cpu'))  # looked at here, so that a GPU is not waited for
-    if not bool(((row > 0) & torch.isfinite(row)).all()):
-        raise ValueError(f'{name} must be finite and above zero, got {row.tolist()}')
-    return row.to(device)
+    row = as_row(name, value, length)
+    if not all(0 < each < math.inf for each in row):
+        raise ValueError(f'{name} must be finite and above zero, got {row}')
+    return row

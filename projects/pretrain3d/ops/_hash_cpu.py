@@ -50,8 +50,8 @@ def extent(coors, low, high):
 def group(coors, low, spans, table, shift, keys, inverse, counts, first):
     """Number the distinct rows of ``coors`` in the order in which they first occur; returns how many there are.
 
-    ``table`` holds -1 and has a power-of-two length of at least twice the rows, so probing ends; ``shift`` is 64
-    minus its exponent. A row's key is its mixed-radix number below the product of ``spans``, so equal keys are equal
+    ``table`` holds -1 and has a power-of-two length above the number of rows, so probing ends; ``shift`` is 64 minus
+    its exponent. A row's key is its mixed-radix number below the product of ``spans``, so equal keys are equal
     rows and no comparison of rows is needed.
     """
     mask = table.shape[0] - 1
@@ -78,3 +78,11 @@ def group(coors, low, spans, table, shift, keys, inverse, counts, first):
         inverse[i] = voxel
         counts[voxel] += 1
     return found
+
+
+@_compile
+def take_rows(coors, rows, offset, out):
+    """out[m] = coors[rows[m]] - offset, without the temporaries of two array operations."""
+    for m in range(rows.shape[0]):
+        for d in range(coors.shape[1]):
+            out[m, d] = np.int64(coors[rows[m], d]) - offset[d]

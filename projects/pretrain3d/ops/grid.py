@@ -65,8 +65,8 @@ def world_to_voxel(points: Tensor, voxel_size: Numbers, origin: Numbers = 0.0) -
 
 def bin_points(name: str, points: Tensor, voxel_size: Numbers, origin: Numbers) -> Tensor:
     """:func:`world_to_voxel` of points that are known to be a (..., 3) float tensor and called ``name`` in errors."""
-    size = as_positive_row('voxel_size', voxel_size, 3, points.device)
-    corner = as_row('origin', origin, 3, points.device)
+    size, corner = torch.tensor([as_positive_row('voxel_size', voxel_size, 3), as_row('origin', origin, 3)],
+                                dtype=torch.float64, device=points.device)
     cells = torch.floor((points.detach().double() - corner) / size)
     fits = cells.abs() < GRID_LIMIT  # False for NaN too
     if not bool(fits.all()):

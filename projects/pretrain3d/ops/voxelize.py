@@ -77,10 +77,7 @@ def voxelize(points_xyz: Tensor, voxel_size: Numbers, origin: Optional[Numbers] 
         raise ValueError(f'points_xyz row {row} is {points_xyz[row].tolist()}, below origin; remove such points first '
                          '(PointsRangeFilter), give a lower origin, or origin=None for the minimum of the cloud')
     first, inverse, counts = _group_rows('points_xyz', cells, low, high)
-    coors = cells.index_select(0, first)
-    if origin is None:
-        coors = coors - torch.tensor(low, dtype=torch.int32, device=coors.device)
-    return Voxels(coors, inverse, counts, first)
+    return Voxels(_take(cells, first, low if origin is None else [0, 0, 0]), inverse, counts, first)
 
 
 def vote_labels(labels: Tensor, inverse: Tensor, num_voxels: int, num_classes: int, ignore_index: int) -> Tensor:
@@ -139,8 +136,8 @@ def _bin(points: Tensor, voxel_size: Numbers, origin: Optional[Numbers]) -> Tupl
     points = points.contiguous()
     cells = torch.empty(points.shape, dtype=torch.int32)
     low, high = np.empty(3, np.int64), np.empty(3, np.int64)
-    fits = kernels.bin_points(points.numpy(), as_positive_row('voxel_size', voxel_size, 3, points.device).numpy(),
-                              as_row('origin', corner, 3, points.device).numpy(), cells.numpy(), low, high)
+    size = np.array(as_positive_row('voxel_size', voxel_size, 3))
+    fits = kernels.bin_points(points.numpy(), size, np.array(as_row('origin', corner, 3)), cells.numpy(), low, high)
     if not fits:
         bin_points('points_xyz', points, voxel_size, corner)  # finds the row and raises
     return cells, low.tolist(), high.tolist()
@@ -180,14 +177,23 @@ def _group_rows(name: str, coors: Tensor, low: Optional[List[int]] = None, high:
     if kernels is None or len(coors) == 0:
         return _group_by_sort(coors, low, spans)
     rows = len(coors)
-    bits = max(1, (2 * rows - 1).bit_length())
-    table = np.full(1 << bits, -1, np.int32 if rows < 2 ** 31 else np.int64)
-    keys, first, counts = np.empty(rows, np.int64), np.empty(rows, np.int64), np.empty(rows, np.int64)
-    inverse = torch.empty(rows, dtype=torch.int64)
+    bits = (3 * rows // 2).bit_length()  # at most two thirds full
+    small = np.int32 if rows < 2 ** 31 else np.int64  # fresh memory costs more than arithmetic here
+    table, keys = np.full(1 << bits, -1, small), np.empty(rows, np.int64)
+    first, counts, inverse = np.empty(rows, small), np.empty(rows, small), torch.empty(rows, dtype=torch.int64)
     found = kernels.group(coors.numpy(), np.array(low, np.int64), np.array(spans, np.int64), table, 64 - bits, keys,
                           inverse.numpy(), counts, first)
-    # Copies, so that the result does not keep N-sized buffers alive.
-    return torch.from_numpy(first[:found].copy()), inverse, torch.from_numpy(counts[:found].copy())
+    return torch.from_numpy(first[:found].astype(np.int64)), inverse, torch.from_numpy(counts[:found].astype(np.int64))
+
+
+def _take(cells: Tensor, rows: Tensor, offset: List[int]) -> Tensor:
+    """``cells[rows] - offset`` (M, 3) int32."""
+    kernels = _kernels(cells)
+    if kernels is None:
+        return cells.index_select(0, rows) - torch.tensor(offset, dtype=cells.dtype, device=cells.device)
+    out = torch.empty((len(rows), cells.shape[1]), dtype=cells.dtype)
+    kernels.take_rows(cells.numpy(), rows.numpy(), np.array(offset, np.int64), out.numpy())
+    return out
 
 
 def _group_by_sort(coors: Tensor, low: List[int], spans: List[int]) -> Tuple[Tensor, Tensor, Tensor]:
