@@ -7,6 +7,6 @@ from . import compat
 
 compat.apply()
 
-from . import hooks, weights  # noqa: E402
+from . import hooks, visualization, weights  # noqa: E402
 
-__all__ = ['compat', 'hooks', 'weights']
+__all__ = ['compat', 'hooks', 'visualization', 'weights']
