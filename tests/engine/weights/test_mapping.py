@@ -1,4 +1,6 @@
 """Keys and the records of their modules move together."""
+from collections import OrderedDict
+
 import pytest
 import torch
 from torch import nn
@@ -52,16 +54,20 @@ def test_collision_and_idle_pattern_are_errors():
 def test_named_mapping():
 
     @register_mapping('test_only')
-    def transpose(key, tensor):
-        return None if key.endswith('bias') else ('t.' + key, tensor + 1)
+    def no_bias(state):
+        assert state._metadata['stem.0'] == dict(version=7)
+        mapped = OrderedDict(('t.' + key, tensor + 1) for key, tensor in state.items() if not key.endswith('bias'))
+        mapped._metadata = {'t.stem.0': dict(version=11)}
+        return mapped
 
     try:
         state = map_state(STATE, METADATA, 'net', [('^t.stem.0', 's')], 'test_only')
         assert list(state.tensors) == ['s.weight', 't.out.weight'] and state.tensors['s.weight'] == 2
+        assert state.metadata == {'s': dict(version=11)}
         with pytest.raises(WeightsError, match="no weight mapping is called 'test_onyl'"):
             map_state(STATE, METADATA, 'net', (), 'test_onyl')
         with pytest.raises(KeyError, match='registered already'):
-            register_mapping('test_only')(lambda key, tensor: (key, tensor))
+            register_mapping('test_only')(lambda state: state)
     finally:
         MAPPINGS.pop('test_only')
 

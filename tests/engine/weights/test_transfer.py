@@ -9,7 +9,7 @@ from torch import nn
 from mmdet3d.registry import MODELS
 from mmengine.runner.checkpoint import load_checkpoint, load_state_dict
 from pretrain3d.engine.weights import WeightsError, load_weights
-from pretrain3d.engine.weights.layout import convert_layout, permutation, sparse_kernels
+from pretrain3d.engine.weights.layout import Kernel, convert_layout, permutation, sparse_kernels
 from weights_models import ENCODER, Pretext, centerpoint_config, randomise
 
 
@@ -100,11 +100,39 @@ def test_spconv1_kernels_are_permuted(pretext, tmp_path, metadata):
 
 
 def test_permutation_inverts():
-    kernel = torch.rand(2, 3, 4, 5, 6)
-    for source, target in (('1', '2'), ('2', '1')):
-        there = convert_layout(kernel, source, target)
-        assert torch.equal(convert_layout(there, target, source), kernel)
+    tensor = torch.rand(2, 3, 4, 5, 6)
+    for pointwise in (False, True):
+        there = convert_layout(tensor, '1', Kernel('2', pointwise))
+        assert there.shape == (6, 2, 3, 4, 5)
+        assert torch.equal(convert_layout(there, '2', Kernel('1', pointwise)), tensor)
+        assert convert_layout(tensor, '2', Kernel('2', pointwise)) is tensor
     assert permutation(5, '1') == (4, 0, 1, 2, 3)
+
+
+@pytest.mark.parametrize('size', [1, 3])
+def test_spconv1_kernel_computes_the_same(tmp_path, size):
+    """The layer computes what spconv 1 computed: for each tap, features @ kernel[tap], with (C_in, C_out) slices."""
+    from spconv.pytorch import SparseConvTensor
+    conv = MODELS.build(dict(type='SubMConv3d', in_channels=5, out_channels=4, kernel_size=size, bias=False,
+                             indice_key='a'))
+    old, path = torch.rand(size, size, size, 5, 4), str(tmp_path / 'old.pth')
+    torch.save(dict(weight=old), path)
+    assert load_weights(conv, path).layout == '1'
+    voxels = torch.nonzero(torch.rand(1, 6, 6, 6) < .3).int().contiguous()  # spconv reads memory, not strides
+    features = torch.rand(len(voxels), 5)
+    expected = torch.zeros(len(voxels), 4)
+    for i, here in enumerate(voxels.tolist()):
+        for j, there in enumerate(voxels.tolist()):
+            tap = [b - a + size // 2 for a, b in zip(here[1:], there[1:])]
+            if all(0 <= t < size for t in tap):
+                expected[i] += features[j] @ old[tap[0], tap[1], tap[2]]
+    out = conv(SparseConvTensor(features, voxels, [6, 6, 6], 1)).features
+    assert torch.allclose(out, expected, atol=1e-5)
+    stock = MODELS.build(dict(type='SubMConv3d', in_channels=5, out_channels=4, kernel_size=size, bias=False,
+                              indice_key='a'))
+    load_state_dict(stock, dict(weight=old))  # mmdet3d's own loader gets the pointwise kernel wrong
+    stock_out = stock(SparseConvTensor(features, voxels, [6, 6, 6], 1)).features
+    assert torch.allclose(stock_out, expected, atol=1e-5) == (size != 1)
 
 
 def test_ambiguous_and_contradictory_layouts(tmp_path):

@@ -4,6 +4,7 @@
 kernel layouts, ``transfer`` matches and loads, ``report`` is the printed table, ``hook`` does it at the start of a
 training, ``convert`` does it offline.
 """
+from . import families
 from .convert import convert_checkpoint
 from .errors import WeightsError
 from .hook import WeightTransferHook
@@ -12,5 +13,5 @@ from .reading import read_file, read_state
 from .report import Report
 from .transfer import MIN_MATCHED, load_weights
 
-__all__ = ['MIN_MATCHED', 'Report', 'WeightTransferHook', 'WeightsError', 'convert_checkpoint', 'get_mapping',
-           'load_weights', 'map_metadata', 'map_state', 'read_file', 'read_state', 'register_mapping']
+__all__ = ['MIN_MATCHED', 'Report', 'WeightTransferHook', 'WeightsError', 'convert_checkpoint', 'families',
+           'get_mapping', 'load_weights', 'map_metadata', 'map_state', 'read_file', 'read_state', 'register_mapping']

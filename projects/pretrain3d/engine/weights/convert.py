@@ -8,7 +8,7 @@ from torch import nn
 
 from .errors import WeightsError
 from .layout import LAYOUTS
-from .mapping import KeyMapping, RenamedState, Renames, map_state
+from .mapping import StateMapping, RenamedState, Renames, map_state
 from .reading import read_state
 from .report import Report, top_prefixes
 from .transfer import MIN_MATCHED, find_module, plan_transfer, too_few
@@ -19,7 +19,7 @@ def convert_checkpoint(src: str,
                        source: str = '',
                        target: str = '',
                        rename: Renames = (),
-                       mapping: Union[str, KeyMapping, None] = None,
+                       mapping: Union[str, StateMapping, None] = None,
                        model: Optional[nn.Module] = None,
                        min_matched: float = MIN_MATCHED,
                        spconv_layout: str = 'auto',
@@ -73,6 +73,10 @@ def _record_layout(state: RenamedState, spconv_layout: str) -> None:
     if spconv_layout not in LAYOUTS:
         raise WeightsError(f'spconv_layout must be one of {LAYOUTS}, but got {spconv_layout!r}')
     kernels = [key for key, tensor in state.tensors.items() if tensor.dim() == 5]
+    pointwise = [key for key in kernels if state.tensors[key].shape[:3].numel() == 1]
+    if spconv_layout == '1' and pointwise:
+        raise WeightsError(f'{pointwise[0]} {tuple(state.tensors[pointwise[0]].shape)} is a pointwise kernel, which '
+                           'mmdet3d\'s loader gets wrong when it comes from spconv 1: give the model (--config)')
     for key in kernels:
         path = key.rpartition('.')[0]
         entry = state.metadata.setdefault(path, {})

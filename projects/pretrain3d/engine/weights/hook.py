@@ -5,7 +5,7 @@ from mmdet3d.registry import HOOKS
 from mmengine.hooks import EMAHook, Hook
 from mmengine.model import is_model_wrapper
 
-from .mapping import KeyMapping
+from .mapping import StateMapping
 from .transfer import MIN_MATCHED, load_weights
 
 
@@ -40,7 +40,7 @@ class WeightTransferHook(Hook):
                  source: str = '',
                  target: str = '',
                  rename: Sequence[Sequence[str]] = (),
-                 mapping: Union[str, KeyMapping, None] = None,
+                 mapping: Union[str, StateMapping, None] = None,
                  min_matched: float = MIN_MATCHED,
                  spconv_layout: str = 'auto',
                  state_key: Optional[str] = None) -> None:

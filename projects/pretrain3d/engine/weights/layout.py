@@ -4,8 +4,12 @@ spconv 1.x (also the copy inside mmcv) keeps a kernel as (k_z, k_y, k_x, C_in, C
 keeps (C_out, k_z, k_y, k_x, C_in), here layout ``'2'``. mmdet3d's loader permutes from 1 to 2 unless the module's
 ``_metadata`` says version 2. That record is missing whenever keys were renamed without it, and *wrong* in files
 written by projects that use spconv 2 without mmdet3d: their modules carry torch's default version 1.
+
+A pointwise convolution (one tap, stride 1) is the exception: both versions compute ``features @ memory`` with the
+kernel's memory read as (C_in, C_out), whatever its shape says. Between layouts such a kernel is reshaped, not permuted
+(mmdet3d's loader permutes it and so changes what the layer computes).
 """
-from typing import Dict, Mapping, Tuple
+from typing import Dict, Mapping, NamedTuple, Tuple
 
 import torch
 from torch import nn
@@ -25,10 +29,20 @@ def _family(module: nn.Module, class_name: str) -> str:
     return ''
 
 
-def sparse_kernels(model: nn.Module) -> Dict[str, str]:
-    """Return the layout that the model itself uses, by key of every sparse kernel in it."""
-    families = ((name, _family(module, 'SparseConvolution')) for name, module in model.named_modules())
-    return {f'{name}.weight' if name else 'weight': family for name, family in families if family}
+class Kernel(NamedTuple):
+    """How a model holds one sparse kernel: its layout, and whether the convolution is pointwise."""
+    layout: str
+    pointwise: bool
+
+
+def sparse_kernels(model: nn.Module) -> Dict[str, Kernel]:
+    """Return how the model holds each of its sparse kernels, by key."""
+    kernels = {}
+    for name, module in model.named_modules():
+        layout = _family(module, 'SparseConvolution')
+        if layout:
+            kernels[f'{name}.weight' if name else 'weight'] = Kernel(layout, bool(module.conv1x1))
+    return kernels
 
 
 def sparse_versions(model: nn.Module) -> Dict[str, dict]:
@@ -37,9 +51,14 @@ def sparse_versions(model: nn.Module) -> Dict[str, dict]:
             for name, module in model.named_modules() if _family(module, 'SparseModule')}
 
 
-def convert_layout(kernel: torch.Tensor, source: str, target: str) -> torch.Tensor:
-    """Permute a kernel from layout ``source`` to layout ``target`` (a view)."""
-    return kernel if source == target else kernel.permute(permutation(kernel.dim(), source))
+def convert_layout(tensor: torch.Tensor, source: str, kernel: Kernel) -> torch.Tensor:
+    """Bring a kernel from layout ``source`` into the one in which the model holds it (a view where possible)."""
+    if source == kernel.layout:
+        return tensor
+    axes = permutation(tensor.dim(), source)
+    if kernel.pointwise:
+        return tensor.contiguous().reshape([tensor.shape[axis] for axis in axes])
+    return tensor.permute(axes)
 
 
 def permutation(dims: int, source: str) -> Tuple[int, ...]:
@@ -48,7 +67,7 @@ def permutation(dims: int, source: str) -> Tuple[int, ...]:
     return (axes[-1], ) + axes[:-1] if source == '1' else axes[1:] + (axes[0], )
 
 
-def resolve_layout(sources: Mapping[str, torch.Tensor], targets: Mapping[str, torch.Tensor], layouts: Mapping[str, str],
+def resolve_layout(sources: Mapping[str, torch.Tensor], targets: Mapping[str, torch.Tensor], kernels: Mapping[str, Kernel],
                    metadata: Mapping[str, dict], requested: str = 'auto') -> str:
     """Decide in which layout a checkpoint holds its sparse kernels.
 
@@ -58,7 +77,7 @@ def resolve_layout(sources: Mapping[str, torch.Tensor], targets: Mapping[str, to
     Args:
         sources: Checkpoint tensors by model key.
         targets: Model tensors by key.
-        layouts: What :func:`sparse_kernels` returns for the model.
+        kernels: What :func:`sparse_kernels` returns for the model.
         metadata: Module path to entry, after renaming.
         requested: ``'1'`` or ``'2'`` to say it, ``'auto'`` to infer it.
 
@@ -67,14 +86,14 @@ def resolve_layout(sources: Mapping[str, torch.Tensor], targets: Mapping[str, to
     """
     if requested not in LAYOUTS:
         raise WeightsError(f'spconv_layout must be one of {LAYOUTS}, but got {requested!r}')
-    shared = [key for key in layouts if key in sources and key in targets]
+    shared = [key for key in kernels if key in sources and key in targets]
     if requested != 'auto' or not shared:
         return requested if requested != 'auto' else '2'
     evidence: Dict[str, str] = {}
     ambiguous = []
     for key in shared:
         fits = [layout for layout in ('1', '2') if sources[key].dim() == targets[key].dim() and convert_layout(
-            sources[key], layout, layouts[key]).shape == targets[key].shape]
+            sources[key], layout, kernels[key]).shape == targets[key].shape]
         if len(fits) == 1:
             evidence.setdefault(fits[0], key)
         ambiguous += [key] * (len(fits) == 2)

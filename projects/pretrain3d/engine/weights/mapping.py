@@ -1,8 +1,8 @@
 """Maps checkpoint keys to model keys, and the ``_metadata`` of their modules with them.
 
-A mapping is a pure function ``(key, tensor) -> (key, tensor) | None`` (``None`` drops the entry). Each model family
-whose released weights need more than a few renames registers one by name with :func:`register_mapping`, in a small
-file beside that model.
+A few ``(pattern, replacement)`` pairs are enough for most. A model family whose released weights need more registers
+a mapping by name with :func:`register_mapping`: a pure function from state dict to state dict, both with the
+``_metadata`` that belongs to them (see :mod:`.families`).
 """
 import re
 from collections import OrderedDict
@@ -12,15 +12,15 @@ import torch
 
 from .errors import WeightsError
 
-KeyMapping = Callable[[str, torch.Tensor], Optional[Tuple[str, torch.Tensor]]]
+StateMapping = Callable[['OrderedDict[str, torch.Tensor]'], 'OrderedDict[str, torch.Tensor]']
 Renames = Sequence[Tuple[str, str]]
-MAPPINGS: Dict[str, KeyMapping] = {}
+MAPPINGS: Dict[str, StateMapping] = {}
 
 
-def register_mapping(name: str) -> Callable[[KeyMapping], KeyMapping]:
+def register_mapping(name: str) -> Callable[[StateMapping], StateMapping]:
     """Decorator that makes a mapping function available as ``mapping='name'``."""
 
-    def register(function: KeyMapping) -> KeyMapping:
+    def register(function: StateMapping) -> StateMapping:
         if MAPPINGS.setdefault(name, function) is not function:
             raise KeyError(f'a weight mapping named {name!r} is registered already')
         return function
@@ -28,7 +28,7 @@ def register_mapping(name: str) -> Callable[[KeyMapping], KeyMapping]:
     return register
 
 
-def get_mapping(mapping: Union[str, KeyMapping, None]) -> Optional[KeyMapping]:
+def get_mapping(mapping: Union[str, StateMapping, None]) -> Optional[StateMapping]:
     """Return a registered mapping by name; functions and ``None`` pass through."""
     if not isinstance(mapping, str):
         return mapping
@@ -53,7 +53,7 @@ class RenamedState:
 
     Attributes:
         tensors: New key to tensor.
-        origin: New key to the key in the checkpoint.
+        origin: New key to the key in the checkpoint (as far as a mapping lets it be told).
         metadata: New module path to its ``_metadata`` entry.
         outside: How many tensors of the checkpoint lie outside the source prefix.
     """
@@ -80,7 +80,7 @@ def map_state(state: Mapping[str, torch.Tensor],
               metadata: Mapping[str, dict],
               source: str = '',
               rename: Renames = (),
-              mapping: Union[str, KeyMapping, None] = None) -> RenamedState:
+              mapping: Union[str, StateMapping, None] = None) -> RenamedState:
     """Select the tensors under ``source``, strip that prefix, then apply ``mapping`` and ``rename``.
 
     Args:
@@ -92,26 +92,26 @@ def map_state(state: Mapping[str, torch.Tensor],
         mapping: Registered name or function, applied before ``rename``.
     """
     function, prefix, renames = get_mapping(mapping), _dotted(source), [tuple(pair) for pair in rename]
+    selected = OrderedDict((key[len(prefix):], tensor) for key, tensor in state.items() if key.startswith(prefix))
+    origin = {key: prefix + key for key in selected}
+    selected._metadata = OrderedDict(map_metadata(metadata, origin))
+    if function is not None and selected:
+        selected = function(selected)
+        origin = {key: origin.get(key, key) for key in selected}
     result, used = RenamedState(), [False] * len(renames)
-    for key, tensor in state.items():
-        if not key.startswith(prefix):
-            result.outside += 1
-            continue
-        entry = (key[len(prefix):], tensor)
-        if function is not None:
-            entry = function(*entry)
-            if entry is None:
-                continue
-        new = _apply_renames(entry[0], renames, used)
+    result.outside = sum(not key.startswith(prefix) for key in state)
+    moved = {}
+    for key, tensor in selected.items():
+        new = _apply_renames(key, renames, used)
         if new in result.tensors:
-            raise WeightsError(f'two tensors of the checkpoint, {result.origin[new]} and {key}, are both renamed to '
-                               f'{new}; make the rename patterns more specific')
-        result.tensors[new], result.origin[new] = entry[1], key
+            raise WeightsError(f'two tensors of the checkpoint, {result.origin[new]} and {origin[key]}, are both '
+                               f'renamed to {new}; make the rename patterns more specific')
+        result.tensors[new], result.origin[new], moved[new] = tensor, origin[key], key
     idle = [pattern for (pattern, _), hit in zip(renames, used) if not hit]
     if idle and result.tensors:
         raise WeightsError(f'rename pattern {idle[0]!r} matches no key under {source or "the checkpoint"!r}; keys '
                            f'there look like {next(iter(result.tensors))!r}')
-    result.metadata = map_metadata(metadata, result.origin)
+    result.metadata = map_metadata(getattr(selected, '_metadata', {}), moved)
     return result
 
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from .errors import WeightsError
 from .layout import convert_layout, resolve_layout, sparse_kernels, sparse_versions
-from .mapping import KeyMapping, RenamedState, Renames, map_state
+from .mapping import StateMapping, RenamedState, Renames, map_state
 from .reading import read_state
 from .report import Report, top_prefixes
 
@@ -100,7 +100,7 @@ def load_weights(model: nn.Module,
                  source: str = '',
                  target: str = '',
                  rename: Renames = (),
-                 mapping: Union[str, KeyMapping, None] = None,
+                 mapping: Union[str, StateMapping, None] = None,
                  min_matched: float = MIN_MATCHED,
                  spconv_layout: str = 'auto',
                  state_key: Optional[str] = None,

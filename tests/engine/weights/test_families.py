@@ -1,0 +1,63 @@
+"""Named mappings, and SpUNet into a segmentor."""
+import pytest
+import torch
+from test_transfer import assert_same
+from torch import nn
+from weights_models import OneStep, randomise, runner_for
+
+from mmdet3d.registry import MODELS
+from pretrain3d.engine.weights import WeightsError, get_mapping, load_weights
+
+SPUNET = dict(type='SpUNet', in_channels=4, base_channels=4, encoder_channels=(4, 6, 8, 8), encoder_blocks=(1, 1, 1, 1),
+              decoder_channels=(8, 6, 4, 4), decoder_blocks=(1, 1, 1, 1))
+
+
+def spunet_checkpoint(tmp_path):
+    backbone = randomise(MODELS.build(dict(SPUNET)), 3)
+    path = str(tmp_path / 'pretrained.pth')
+    torch.save(dict(state_dict=nn.ModuleDict(dict(encoder=backbone)).state_dict()), path)
+    return backbone, path
+
+
+def test_spunet_through_the_hook(tmp_path):
+    backbone, path = spunet_checkpoint(tmp_path)
+    hook = dict(type='WeightTransferHook', checkpoint=path, source='encoder', target='part')
+    runner = runner_for(OneStep(SPUNET), tmp_path, [hook])
+    runner.train()
+    kernels = sum(tensor.dim() == 5 for tensor in backbone.parameters())
+    assert assert_same(runner.model.part, backbone) == kernels > 20
+
+
+def pointcept_names(backbone):
+    """A state dict as Pointcept writes it, kernels of one tap in place of linear layers; its rules written backwards."""
+    state = {}
+    for key, tensor in backbone.state_dict().items():
+        parts = key.split('.')
+        if parts[0] == 'stem':
+            parts[:2] = ['conv_input', '0' if parts[1] == 'conv' else '1']
+        elif parts[0] in ('down', 'up'):
+            parts[2] = '0' if parts[2] == 'conv' else '1'
+        elif parts[0] in ('enc', 'dec'):
+            parts[2] = f'block{parts[2]}'
+            parts[3] = parts[3].replace('norm1', 'bn1').replace('norm2', 'bn2')
+            parts[3:4] = {'shortcut': ['proj', '0'], 'shortcut_norm': ['proj', '1']}.get(parts[3], parts[3:4])
+        if tensor.dim() == 2:
+            tensor = tensor.T.contiguous().reshape(tensor.shape[0], 1, 1, 1, tensor.shape[1])
+        state['module.backbone.' + '.'.join(parts)] = tensor
+    return state
+
+
+def test_pointcept_by_name(tmp_path):
+    backbone, path = randomise(MODELS.build(dict(SPUNET)), 3), str(tmp_path / 'pointcept.pth')
+    torch.save(dict(state_dict=pointcept_names(backbone), epoch=1), path)
+    ours = MODELS.build(dict(SPUNET))
+    report = load_weights(ours, path, mapping='pointcept_spunet')
+    assert report.fraction == 1 and not report.unexpected
+    assert_same(ours, backbone)
+    torch.save(dict(state_dict=nn.Linear(2, 2).state_dict()), path)
+    with pytest.raises(WeightsError, match='not a Pointcept SpUNet'):
+        load_weights(ours, path, mapping='pointcept_spunet')
+
+
+def test_mapping_is_known_by_name():
+    assert callable(get_mapping('pointcept_spunet'))
