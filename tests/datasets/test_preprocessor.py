@@ -104,7 +104,9 @@ def test_test_time_augmentation_and_no_annotations():
 @pytest.mark.parametrize('options, words', [
     (dict(voxel_size=0), 'voxel_size'), (dict(voxel_size=[1, 2]), 'voxel_size'),
     (dict(coors_order='xyzb'), 'coors_order'), (dict(reduce='max'), 'reduce'),
-    (dict(point_cloud_range=[0, 1]), 'point_cloud_range')])
+    (dict(point_cloud_range=[0, 1]), 'point_cloud_range'),
+    (dict(voxel_size=0.3, point_cloud_range=[0, 0, 0, 1, .9, .9]), 'whole'),
+    (dict(voxel_size=0.3, point_cloud_range=[0, 0, 0, 0, .9, .9]), 'whole')])
 def test_wrong_options(options, words):
     with pytest.raises(ValueError, match=words):
         Pretrain3DDataPreprocessor(**options)

@@ -62,6 +62,11 @@ class Pretrain3DDataPreprocessor(Det3DDataPreprocessor):
             voxel_size = (voxel_size, ) * 3
         if voxel_size is not None and (len(voxel_size) != 3 or min(voxel_size) <= 0):
             raise ValueError(f'voxel_size is {voxel_size}; it must be one or three positive numbers of metres')
+        if voxel_size is not None and point_cloud_range is not None:
+            extents = (np.array(point_cloud_range[3:]) - point_cloud_range[:3]) / voxel_size
+            if np.abs(extents - extents.round()).max() > 1e-3 or extents.min() < 0.5:
+                raise ValueError(f'point_cloud_range {point_cloud_range} spans {extents.tolist()} voxels of '
+                                 f'{voxel_size} m; it must span whole ones')
         self.voxel_size = voxel_size
         self.point_cloud_range = point_cloud_range
         self.coors_order = coors_order

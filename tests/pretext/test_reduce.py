@@ -1,0 +1,51 @@
+import subprocess
+import sys
+
+import pytest
+import torch
+import torch.distributed as dist
+
+from pretrain3d.pretext import global_mean, reduce
+
+# Fresh interpreters, not forks: a fork of a process that has used OpenMP can hang. The file is loaded by its path,
+# so that neither of them has to import mmdet3d.
+SCRIPT = """
+import importlib.util, sys, torch, torch.distributed as dist
+path, store, rank = sys.argv[1], sys.argv[2], int(sys.argv[3])
+spec = importlib.util.spec_from_file_location('reduce', path)
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+dist.init_process_group('gloo', init_method=f'file://{store}', rank=rank, world_size=2)
+weight = torch.ones(1, requires_grad=True)
+loss = module.global_mean([torch.zeros(0), torch.tensor([1., 2, 6])][rank] * weight)
+loss.backward()
+print(loss.item(), weight.grad.item())
+"""
+
+
+def test_mean_on_one_process():
+    values = torch.tensor([1., 4, 7], dtype=torch.float64, requires_grad=True)
+    assert global_mean(values) == 4
+    assert torch.autograd.gradcheck(global_mean, values)
+
+
+def test_nothing_is_zero_and_in_the_graph():
+    weight = torch.ones(3, requires_grad=True)
+    loss = global_mean(torch.zeros(0, 3) @ weight)
+    loss.backward()
+    assert loss == 0 and weight.grad.tolist() == [0, 0, 0]
+
+
+@pytest.mark.skipif(not dist.is_available(), reason='needs torch.distributed')
+def test_two_ranks_of_which_one_has_nothing(tmp_path):
+    command = [sys.executable, '-c', SCRIPT, reduce.__file__, str(tmp_path / 'store')]
+    ranks = [subprocess.Popen([*command, str(rank)], stdout=subprocess.PIPE, text=True) for rank in range(2)]
+    try:
+        (empty, empty_grad), (full, full_grad) = (
+            map(float, rank.communicate(timeout=120)[0].split()) for rank in ranks)
+    finally:
+        for rank in ranks:
+            rank.kill()
+    # Distributed data parallel averages: the mean over ranks is the mean over all values.
+    assert (empty + full) / 2 == 3 and (empty_grad + full_grad) / 2 == 3
+    assert empty == 0
