@@ -1,0 +1,65 @@
+"""The command line of the converter."""
+import importlib.util
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+TOOL = Path(__file__).parents[2] / 'tools' / 'convert_weights.py'
+spec = importlib.util.spec_from_file_location('convert_weights', TOOL)
+tool = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(tool)
+
+CONFIG = """
+default_scope = 'mmdet3d'
+custom_imports = dict(imports=['pretrain3d'])
+model = dict(type='MinkUNetBackbone', in_channels=4, num_stages=1, base_channels=4, encoder_channels=[4],
+             encoder_blocks=[1], decoder_channels=[4], decoder_blocks=[1], block_type='residual',
+             sparseconv_backend='spconv')
+"""
+
+
+@pytest.fixture
+def files(tmp_path):
+    """A config, a checkpoint of its model under other names, and the output's path."""
+    (tmp_path / 'model.py').write_text(CONFIG)
+    model = tool.build_model(str(tmp_path / 'model.py'))
+    state = nn.ModuleDict(dict(student=model)).state_dict()
+    for key in list(state):
+        state[key.replace('student.conv_input', 'student.stem')] = state.pop(key)
+    for path in list(state._metadata):
+        state._metadata[path.replace('student.conv_input', 'student.stem')] = state._metadata.pop(path)
+    torch.save(dict(ema=state), tmp_path / 'src.pth')
+    return model, [str(tmp_path / 'src.pth'), str(tmp_path / 'dst.pth')], str(tmp_path / 'model.py')
+
+
+@pytest.mark.parametrize('checked', [True, False])
+def test_renames_and_writes(files, capsys, checked):
+    model, paths, config = files
+    options = ['--source', 'student', '--rename', r'^stem\.=conv_input.', '--state-key', 'ema']
+    assert tool.main(paths + options + (['--config', config] if checked else [])) == 0
+    assert '100.0 %' in capsys.readouterr().out
+    fresh = tool.build_model(config)
+    fresh.load_state_dict(torch.load(paths[1])['state_dict'])
+    for key, tensor in model.state_dict().items():
+        assert torch.equal(fresh.state_dict()[key], tensor), key
+
+
+def test_failures_are_one_clear_line_and_status_1(files, capsys):
+    model, paths, config = files
+    assert tool.main(paths + ['--source', 'student']) == 1
+    assert 'name one with state_key' in capsys.readouterr().err
+    assert tool.main(paths + ['--source', 'student', '--state-key', 'ema', '--config', config, '--min-matched',
+                              '1']) == 1
+    assert 'missing' in capsys.readouterr().err
+    assert not os.path.exists(paths[1])
+    with pytest.raises(SystemExit):
+        tool.main(paths + ['--min-matched', '.5'])
+
+
+def test_help(capsys):
+    with pytest.raises(SystemExit) as done:
+        tool.main(['--help'])
+    assert done.value.code == 0 and '--spconv-layout' in capsys.readouterr().out
