@@ -80,10 +80,11 @@ def bed(rng: Rng) -> Item:
     """Frame, mattress, blanket, headboard and pillows."""
     width, length, height = rng.uniform(1.0, 1.8), rng.uniform(1.95, 2.1), rng.uniform(0.42, 0.55)
     wood, sheet, blanket = draw(rng, WOODEN), draw(rng, ('white', 'fabric')), draw(rng, SOFT)
+    board = rng.uniform(0.8, 1.1)
     parts = [box((width, length, height * 0.55), (0, 0, height * 0.275), wood),
              box((width * 0.97, length * 0.97, height * 0.45), (0, 0, height * 0.775), sheet),
              box((width * 1.02, length * 0.6, 0.06), (0, -length * 0.19, height + 0.02), blanket),
-             box((width, 0.07, rng.uniform(0.8, 1.1)), (0, length / 2, 0.45), wood)]
+             box((width, 0.07, board), (0, length / 2, board / 2), wood)]
     return Item('bed', tuple(parts))
 
 
@@ -135,7 +136,8 @@ def sink(rng: Rng) -> Item:
     width, depth, height = rng.uniform(0.5, 0.7), rng.uniform(0.42, 0.5), rng.uniform(0.8, 0.88)
     white = draw(rng, CERAMIC)
     wall = 0.07
-    parts = [box((width, depth, 0.1), (0, 0, height - 0.14), white), cylinder((0.2, 0.2, height - 0.18), (0, 0.05, (height - 0.18) / 2), white)]
+    parts = [box((width, depth, 0.1), (0, 0, height - 0.14), white),
+             cylinder((0.2, 0.2, height - 0.18), (0, 0.05, (height - 0.18) / 2), white)]
     parts += [box((width, wall, 0.12), (0, side * (depth / 2 - wall / 2), height - 0.04), white) for side in (-1, 1)]
     parts += [box((wall, depth, 0.12), (side * (width / 2 - wall / 2), 0, height - 0.04), white) for side in (-1, 1)]
     parts.append(cylinder((0.05, 0.05, 0.22), (0, depth / 2 - 0.06, height + 0.1), draw(rng, ('metal',))))
@@ -199,7 +201,8 @@ def door(rng: Rng) -> Item:
     """A leaf in a frame, with a handle."""
     width, height = rng.uniform(0.8, 0.95), rng.uniform(1.95, 2.1)
     leaf, frame = draw(rng, ('wood', 'white', 'paint', 'vivid')), draw(rng, ('wood', 'white'))
-    parts = [box((width, 0.1, height), (0, 0, height / 2), leaf), box((width + 0.2, 0.16, 0.1), (0, 0, height + 0.05), frame),
+    parts = [box((width, 0.1, height), (0, 0, height / 2), leaf),
+             box((width + 0.2, 0.16, 0.1), (0, 0, height + 0.05), frame),
              box((0.12, 0.06, 0.04), (width * 0.38, -0.08, 1.0), draw(rng, ('metal',)))]
     parts += [box((0.1, 0.16, height), (side * (width / 2 + 0.05), 0, height / 2), frame) for side in (-1, 1)]
     return Item('door', tuple(parts))
@@ -217,7 +220,8 @@ def trash_can(rng: Rng) -> Item:
     """A small open cylinder or box on the floor."""
     size = rng.uniform(0.25, 0.35)
     make: Callable = cylinder if rng.random() < 0.5 else box
-    return Item('trash can', (make((size, size, size * 1.3), (0, 0, size * 0.65), draw(rng, ('metal', 'vivid', 'fabric'))),))
+    texture = draw(rng, ('metal', 'vivid', 'fabric'))
+    return Item('trash can', (make((size, size, size * 1.3), (0, 0, size * 0.65), texture),))
 
 
 def ottoman(rng: Rng) -> Item:
@@ -246,7 +250,8 @@ def monitor(rng: Rng) -> Item:
     """A screen; stands on a desk."""
     width = rng.uniform(0.45, 0.65)
     dark = Texture((0.08, 0.08, 0.1), (0.2, 0.2, 0.25), 'plain', 0.2)
-    return Item('monitor', (box((width, 0.05, 0.34), (0, 0, 0.27), dark), cylinder((0.2, 0.16, 0.1), (0, 0, 0.05), dark)))
+    return Item('monitor', (box((width, 0.05, 0.34), (0, 0, 0.27), dark),
+                            cylinder((0.2, 0.16, 0.1), (0, 0, 0.05), dark)))
 
 
 def carton(rng: Rng) -> Item:

@@ -85,7 +85,8 @@ def _corner_walls(corners: List[Tuple[float, float]]) -> List[Wall]:
 def shell(rng: np.random.Generator, kind: str) -> Tuple[list, List[Wall]]:
     """Floor rectangles (x0, y0, x1, y1) and walls of a room of ``kind``; some L-shaped, some of two rooms."""
     small = kind == 'bathroom'
-    width, depth = (rng.uniform(2.4, 3.1), rng.uniform(2.4, 3.1)) if small else (rng.uniform(3.4, 4.6), rng.uniform(3.2, 4.2))
+    sizes = ((2.4, 3.1), (2.4, 3.1)) if small else ((3.4, 4.6), (3.2, 4.2))
+    width, depth = (rng.uniform(*bounds) for bounds in sizes)
     shape = rng.random()
     if small or shape < 0.6:
         return [(0, 0, width, depth)], _corner_walls([(0, 0), (width, 0), (width, depth), (0, depth)])
@@ -163,7 +164,8 @@ class Furnisher:
             room = wall.length - (high[0] - low[0]) - 0.1
             if room <= 0:
                 return translation(1e3, 1e3)  # does not fit this wall: never inside, so another draw follows
-            along = wall.start + (wall.end - wall.start) / wall.length * (room * rng.random() + 0.05 + (high[0] - low[0]) / 2)
+            offset = room * rng.random() + 0.05 + (high[0] - low[0]) / 2
+            along = wall.start + (wall.end - wall.start) / wall.length * offset
             gap = 0.02 if where == 'wall' else -0.02
             return translation(*(along + wall.inward * (high[1] + gap))) @ rotation_z(wall.yaw)
         relation, anchor = where.split(':')
