@@ -14,8 +14,11 @@ def _convolve(input: Tensor, offset: Tensor, mask: Optional[Tensor], weight: Ten
     return deform_conv2d(input, offset, weight, bias, stride, padding, dilation, mask)
 
 
-def _accumulate_gradients(targets: dict, grad_output: Tensor, tensors: dict, **geometry) -> None:
-    """Add to each tensor of ``targets`` the gradient with respect to the input of the same name."""
+def _backward(targets: dict, grad_output: Tensor, tensors: dict, **geometry) -> None:
+    """Put into each tensor of ``targets`` the gradient with respect to the input of the same name.
+
+    As in the compiled kernels, those of offset and mask are written and the others are added.
+    """
     leaves = {name: None if value is None else value.detach().requires_grad_(name in targets)
               for name, value in tensors.items()}
     with torch.enable_grad():
@@ -23,7 +26,10 @@ def _accumulate_gradients(targets: dict, grad_output: Tensor, tensors: dict, **g
     names = list(targets)
     gradients = torch.autograd.grad(output, [leaves[name] for name in names], grad_output.to(output.dtype))
     for name, gradient in zip(names, gradients):
-        targets[name].add_(gradient)
+        if name in ('offset', 'mask'):
+            targets[name].copy_(gradient)
+        else:
+            targets[name].add_(gradient)
 
 
 @torch.no_grad()
@@ -49,13 +55,13 @@ def modulated_deform_conv_backward(input: Tensor, weight: Tensor, bias: Tensor, 
                                    kernel_h: int, kernel_w: int, stride_h: int, stride_w: int, pad_h: int, pad_w: int,
                                    dilation_h: int, dilation_w: int, group: int, deformable_group: int,
                                    with_bias: bool) -> None:
-    """Add the gradients of :func:`modulated_deform_conv_forward` to ``grad_*``, each shaped like its input."""
+    """Add the gradients of :func:`modulated_deform_conv_forward` to ``grad_*``; write those of offset and mask."""
     targets = dict(input=grad_input, weight=grad_weight, offset=grad_offset, mask=grad_mask)
     if with_bias:
         targets['bias'] = grad_bias
     tensors = dict(input=input, offset=offset, mask=mask, weight=weight, bias=bias if with_bias else None)
-    _accumulate_gradients(targets, grad_output, tensors, stride=(stride_h, stride_w), padding=(pad_h, pad_w),
-                          dilation=(dilation_h, dilation_w))
+    _backward(targets, grad_output, tensors, stride=(stride_h, stride_w), padding=(pad_h, pad_w),
+              dilation=(dilation_h, dilation_w))
 
 
 @torch.no_grad()
@@ -71,10 +77,10 @@ def deform_conv_backward_input(input: Tensor, offset: Tensor, gradOutput: Tensor
                                gradOffset: Tensor, weight: Tensor, columns: Tensor, kW: int, kH: int, dW: int,
                                dH: int, padW: int, padH: int, dilationW: int, dilationH: int, group: int,
                                deformable_group: int, im2col_step: int) -> None:
-    """Add the gradients with respect to input and offset to ``gradInput`` and ``gradOffset``."""
+    """Add the gradient with respect to the input to ``gradInput``, write that of the offset into ``gradOffset``."""
     tensors = dict(input=input, offset=offset, mask=None, weight=weight, bias=None)
-    _accumulate_gradients(dict(input=gradInput, offset=gradOffset), gradOutput, tensors, stride=(dH, dW),
-                          padding=(padH, padW), dilation=(dilationH, dilationW))
+    _backward(dict(input=gradInput, offset=gradOffset), gradOutput, tensors, stride=(dH, dW),
+              padding=(padH, padW), dilation=(dilationH, dilationW))
 
 
 @torch.no_grad()
@@ -85,5 +91,5 @@ def deform_conv_backward_parameters(input: Tensor, offset: Tensor, gradOutput: T
     """Add ``scale`` times the gradient with respect to the weight to ``gradWeight``."""
     # The output is linear in the weight, so its gradient is the same at any weight of that shape.
     tensors = dict(input=input, offset=offset, mask=None, weight=torch.zeros_like(gradWeight), bias=None)
-    _accumulate_gradients(dict(weight=gradWeight), gradOutput * scale, tensors, stride=(dH, dW), padding=(padH, padW),
-                          dilation=(dilationH, dilationW))
+    _backward(dict(weight=gradWeight), gradOutput * scale, tensors, stride=(dH, dW), padding=(padH, padW),
+              dilation=(dilationH, dilationW))

@@ -4,10 +4,10 @@ from typing import Callable
 
 
 def lazy_jit(kernel: Callable) -> Callable:
-    """Wrap a plain Python kernel over numpy arrays so that its first call compiles it.
+    """Wrap a plain Python kernel over numpy arrays so that its first call compiles it, in half a second or so.
 
-    The machine code is cached on disk where numba finds a writable directory (beside the file, else the user's cache
-    directory); on a read-only machine without one, each process compiles anew.
+    Nothing is cached on disk: numba's cache remembers the module by name, and this package goes by two names
+    (``mmcv._ext`` without compiled operators), so a cache written under one fails to load under the other.
     """
     compiled = []
 
@@ -15,10 +15,7 @@ def lazy_jit(kernel: Callable) -> Callable:
     def call(*args):
         if not compiled:
             import numba
-            try:
-                compiled.append(numba.njit(cache=True)(kernel))
-            except RuntimeError:  # numba: "no locator available", there is nowhere to write a cache
-                compiled.append(numba.njit(kernel))
+            compiled.append(numba.njit(kernel))
         return compiled[0](*args)
 
     return call
