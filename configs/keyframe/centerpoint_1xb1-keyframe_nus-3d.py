@@ -102,7 +102,7 @@ test_evaluator = dict(type='NuScenesInfoMetric', ann_file=info, min_points=(1, 5
 test_cfg = dict()
 
 # Says what is wrong with the data before the run; draws the first frame when it is tested.
-custom_hooks = [dict(type='InputCheckHook'), dict(type='DetectionPictureHook', max_pictures=1)]
+custom_hooks = [dict(type='InputCheckHook'), dict(type='DetectionPictureHook', max_pictures=1, extent=52.0)]
 
 # ---- schedule
 max_iters = 150

@@ -18,7 +18,7 @@ def box_corners(boxes: np.ndarray) -> np.ndarray:
     Returns:
         (N, 8, 3), four of the bottom face then four of the top, numbered as above.
     """
-    boxes = np.asarray(boxes, dtype=np.float64).reshape(len(boxes), -1)
+    boxes = np.asarray(boxes, dtype=np.float64)
     local = np.concatenate([np.tile(_SIGNS, (2, 1)), np.repeat([-1.0, 1.0], 4)[:, None]], axis=1)
     corners = local[None] * boxes[:, None, 3:6] / 2
     cos, sin = np.cos(boxes[:, 6:7]), np.sin(boxes[:, 6:7])
@@ -29,7 +29,7 @@ def box_corners(boxes: np.ndarray) -> np.ndarray:
 
 def headings(boxes: np.ndarray) -> np.ndarray:
     """(N, 2, 2): for each box the line from its centre to the middle of its front, seen from above (x, y)."""
-    boxes = np.asarray(boxes, dtype=np.float64).reshape(len(boxes), -1)
+    boxes = np.asarray(boxes, dtype=np.float64)
     front = np.stack([np.cos(boxes[:, 6]), np.sin(boxes[:, 6])], axis=1) * boxes[:, 3:4] / 2
     return np.stack([boxes[:, :2], boxes[:, :2] + front], axis=1)
 

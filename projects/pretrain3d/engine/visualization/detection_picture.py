@@ -11,9 +11,10 @@ import numpy as np
 
 from .box_geometry import box_corners, headings, project_boxes
 
-TRUTH_COLOUR, PREDICTION_COLOUR = '#00b050', '#ff2d95'
-# Places of nuScenes's six cameras around the car; other cameras fill what is free.
+TRUTH_COLOUR, PREDICTION_COLOUR, SENSOR_COLOUR = '#00b050', '#ff2d95', '#ffb000'
+# nuScenes's six cameras in the order in which panels are filled, row by row; other rigs keep their own order.
 PLACES = ('CAM_FRONT_LEFT', 'CAM_BACK_LEFT', 'CAM_FRONT', 'CAM_BACK', 'CAM_FRONT_RIGHT', 'CAM_BACK_RIGHT')
+ROWS = 3
 
 
 @dataclass
@@ -62,23 +63,28 @@ def draw_detections(frame: Frame, path: str, title: str = '', score_threshold: f
     shown = Frame(np.asarray(frame.points), np.asarray(frame.truth), np.asarray(frame.predictions)[kept],
                   np.asarray(frame.scores)[kept],
                   [name for name, keep in zip(frame.prediction_names, kept) if keep], frame.cameras)
-    columns = (len(_placed(frame.cameras)) + 1) // 2
-    figure = Figure(figsize=(9 + 5.4 * columns, 9.8), dpi=100, facecolor='white')
+    names = _placed(frame.cameras)
+    columns = -(-len(names) // ROWS)
+    width = 9.6 + 5.2 * columns
+    figure = Figure(figsize=(width, 9.9), dpi=120, facecolor='white')
     FigureCanvasAgg(figure)
-    grid = figure.add_gridspec(
-        2, 1 + columns, width_ratios=[9] + [5.4] * columns, left=0.035, right=0.995, top=0.9, bottom=0.05,
-        wspace=0.04, hspace=0.04)
-    figure.suptitle(title, fontsize=15, x=0.035, ha='left', y=0.975)
-    _draw_above(figure.add_subplot(grid[:, 0]), shown, extent, score_threshold, int((~kept).sum()))
-    for place, name in enumerate(_placed(frame.cameras)):
-        _draw_camera(figure.add_subplot(grid[place % 2, 1 + place // 2]), name, shown)
+    # Two grids, for the axes' labels of the view from above need room that images do not.
+    left = 9.4 / width
+    figure.suptitle(title, fontsize=13, x=0.5 / width, ha='left', y=0.985)
+    _draw_above(figure.add_axes([0.55 / width, 0.05, left - 0.7 / width, 0.86]), shown, extent, score_threshold,
+                int((~kept).sum()))
+    if names:
+        grid = figure.add_gridspec(ROWS, columns, left=left, right=1 - 0.1 / width, top=0.955, bottom=0.01, wspace=0.02,
+                                   hspace=0.09)
+    for place, name in enumerate(names):
+        _draw_camera(figure.add_subplot(grid[place // columns, place % columns]), name, shown)
     os.makedirs(osp.dirname(path) or '.', exist_ok=True)
     figure.savefig(path)
     return path
 
 
 def _placed(cameras: Dict[str, Camera]) -> List[str]:
-    """Camera names in the order in which panels are filled, column by column."""
+    """Camera names in the order in which panels are filled."""
     if set(cameras) <= set(PLACES):
         return [name for name in PLACES if name in cameras]
     return list(cameras)
@@ -95,14 +101,13 @@ def _draw_above(axes: 'matplotlib.axes.Axes', frame: Frame, extent: Optional[flo
     xyz = xyz[near]
     xyz = xyz[np.argsort(xyz[:, 2], kind='stable')]  # high points on top
     axes.set_facecolor('#101418')
-    axes.scatter(xyz[:, 0], xyz[:, 1], c=np.clip(xyz[:, 2], -3, 2), s=0.6, cmap='bone', vmin=-5, vmax=2, linewidths=0,
-                 rasterized=True)
-    for boxes, colour, width in ((frame.truth, TRUTH_COLOUR, 3.0), (frame.predictions, PREDICTION_COLOUR, 1.2)):
+    axes.scatter(xyz[:, 0], xyz[:, 1], c=np.clip(xyz[:, 2], -3, 2), s=1.2, cmap='bone', vmin=-6, vmax=1, linewidths=0)
+    for boxes, colour, width in ((frame.truth, TRUTH_COLOUR, 2.2), (frame.predictions, PREDICTION_COLOUR, 0.9)):
         if len(boxes):
             outline = box_corners(boxes)[:, [0, 1, 2, 3, 0], :2]
             axes.add_collection(LineCollection(list(outline), colors=colour, linewidths=width))
             axes.add_collection(LineCollection(list(headings(boxes)), colors=colour, linewidths=width))
-    axes.plot(0, 0, marker='+', color='white', markersize=12, markeredgewidth=2)
+    axes.plot(0, 0, marker='+', color=SENSOR_COLOUR, markersize=12, markeredgewidth=2)
     axes.set(xlim=(-extent, extent), ylim=(-extent, extent), aspect='equal')
     axes.tick_params(labelsize=9)
     axes.set_xlabel('x of the LiDAR (m)', fontsize=10, labelpad=1)
@@ -112,7 +117,7 @@ def _draw_above(axes: 'matplotlib.axes.Axes', frame: Frame, extent: Optional[flo
         Line2D([], [], color=PREDICTION_COLOUR, lw=1.2,
                label=f'predicted, score >= {threshold:g} ({len(frame.predictions)}; {left_out} weaker ones left out)'),
         Line2D([], [], color='#8899aa', marker='.', lw=0, label='points, brighter where higher'),
-        Line2D([], [], color='black', marker='+', markersize=9, markeredgewidth=2, lw=0, label='sensor')]
+        Line2D([], [], color=SENSOR_COLOUR, marker='+', markersize=9, markeredgewidth=2, lw=0, label='sensor')]
     axes.legend(handles=handles, loc='lower center', bbox_to_anchor=(0.5, 1.0), ncol=2, frameon=False, fontsize=10,
                 handlelength=1.6, borderpad=0.2)
 
@@ -129,9 +134,12 @@ def _draw_camera(axes: 'matplotlib.axes.Axes', name: str, frame: Frame) -> None:
         return
     size = (image.shape[1], image.shape[0])
     axes.imshow(image, interpolation='bilinear')
-    for boxes, colour, width in ((frame.truth, TRUTH_COLOUR, 2.6), (frame.predictions, PREDICTION_COLOUR, 1.0)):
+    for boxes, colour, width in ((frame.truth, TRUTH_COLOUR, 2.4), (frame.predictions, PREDICTION_COLOUR, 1.0)):
         segments, owner = project_boxes(boxes, camera.lidar2cam, camera.cam2img, size)
-        axes.add_collection(LineCollection(list(segments), colors=colour, linewidths=width))
+        # Thinner lines for small boxes, or far ones become blobs.
+        heights = {box: np.ptp(segments[owner == box][..., 1]) for box in np.unique(owner)}
+        widths = [width * float(np.clip(heights[box] / (0.1 * size[1]), 0.3, 1.0)) for box in owner]
+        axes.add_collection(LineCollection(list(segments), colors=colour, linewidths=widths))
         if colour == PREDICTION_COLOUR:
             _write_names(axes, segments, owner, frame, size)
     axes.set(xlim=(0, size[0]), ylim=(size[1], 0))
@@ -139,15 +147,17 @@ def _draw_camera(axes: 'matplotlib.axes.Axes', name: str, frame: Frame) -> None:
 
 def _write_names(axes: 'matplotlib.axes.Axes', segments: np.ndarray, owner: np.ndarray, frame: Frame,  # noqa: F821
                  size: Tuple[int, int]) -> None:
-    """Class and score above the predicted boxes that are large enough to carry it."""
-    for box in np.unique(owner):
-        ends = segments[owner == box].reshape(-1, 2)
-        low, high = ends.min(0), ends.max(0)
-        x, y = max(low[0], 0), low[1] - 6
-        if high[1] - low[1] > size[1] / 14 and x < size[0] and 0 < y < size[1] and frame.prediction_names:
-            axes.text(x, y, f'{frame.prediction_names[box]} {frame.scores[box]:.2f}', fontsize=6, color='white',
-                      va='bottom', clip_on=True,
-                      bbox=dict(facecolor=PREDICTION_COLOUR, edgecolor='none', pad=0.6, alpha=0.8))
+    """Class above the predicted boxes that are large enough to carry it, largest first, where there is room."""
+    spans = [(box, segments[owner == box].reshape(-1, 2)) for box in np.unique(owner)] if frame.prediction_names else []
+    written: List[Tuple[float, float]] = []
+    for box, ends in sorted(spans, key=lambda span: -np.ptp(span[1][:, 1])):
+        x, y = max(ends[:, 0].min(), 0), ends[:, 1].min() - 0.01 * size[1]
+        crowded = any(abs(x - other[0]) < 0.1 * size[0] and abs(y - other[1]) < 0.045 * size[1] for other in written)
+        if np.ptp(ends[:, 1]) < 0.09 * size[1] or crowded or x > 0.9 * size[0] or not 0.04 * size[1] < y < size[1]:
+            continue
+        written.append((x, y))
+        axes.text(x, y, frame.prediction_names[box], fontsize=6.5, color='white', va='bottom', clip_on=True,
+                  bbox=dict(facecolor=PREDICTION_COLOUR, edgecolor='none', pad=0.8, alpha=0.85))
 
 
 def _read_image(path: str) -> Optional[np.ndarray]:

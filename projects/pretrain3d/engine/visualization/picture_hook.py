@@ -23,15 +23,17 @@ class DetectionPictureHook(Hook):
         max_pictures: how many frames this process draws.
         score_threshold: predictions below are not drawn.
         title: written above, before the frame's token.
+        extent: half the side of the view from above, metres; by default what holds 99 % of the points.
         out_dir: folder for the pictures instead of the one above.
     """
     priority = 'LOW'
 
     def __init__(self, max_pictures: int = 4, score_threshold: float = 0.3, title: str = '',
-                 out_dir: Optional[str] = None) -> None:
+                 extent: Optional[float] = None, out_dir: Optional[str] = None) -> None:
         self.max_pictures = max_pictures
         self.score_threshold = score_threshold
         self.title = title
+        self.extent = extent
         self.out_dir = out_dir
         self._drawn = 0
 
@@ -51,7 +53,7 @@ class DetectionPictureHook(Hook):
             folder = self.out_dir or osp.join(runner.log_dir, 'pictures')
             path = draw_detections(
                 make_frame(points, sample, info, dataset.metainfo['classes']), osp.join(folder, f'{name}.png'),
-                title=' '.join(filter(None, [self.title, name])), score_threshold=self.score_threshold)
+                title=' '.join(filter(None, [self.title, name])), score_threshold=self.score_threshold, extent=self.extent)
             runner.logger.info(f'picture: {path}')
             self._drawn += 1
 
