@@ -198,7 +198,8 @@ def verify(env: Environment) -> None:
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if done.returncode:
         text = done.stdout.decode(errors='replace')
-        env.log.write_text(text)
+        with open(str(env.log), 'a') as log:
+            log.write(text)
         raise SetupError(diagnose(text, f'the stack does not import; the whole output is in {env.log}'))
     env.write_record(**dict(env.read_record(), verified=True))
 
@@ -215,6 +216,7 @@ def ensure(env: Environment, asked=None, check_only: bool = False) -> None:
             return
         if check_only or state == 'foreign':
             raise SetupError(f'{reason}' + ('; `make setup` mends it' if check_only else ''))
+        env.log.write_text(f'{state}: {reason}\n')
         if state in ('outdated', 'unverified'):
             version = env.read_record()['python']
             say(f'bringing .venv up to date: {reason}')

@@ -9,7 +9,7 @@ from setup_pip import SetupError
 
 PYTHONS = ('3.11', '3.10')
 GIB = 2**30
-VENV_BYTES, DOWNLOAD_BYTES = int(6.5 * GIB), 3 * GIB  # measured 5.6 and 2.5, and some room
+VENV_BYTES, DOWNLOAD_BYTES = int(6.5 * GIB), 3 * GIB  # measured 5.8 and 2.7, and some room
 PROBE = ('import json, platform, struct, sys\n'
          'try:\n    import ensurepip, venv\n    pip = True\nexcept ImportError:\n    pip = False\n'
          'print(json.dumps(dict(version=platform.python_version(), implementation=platform.python_implementation(), '

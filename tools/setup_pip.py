@@ -110,7 +110,7 @@ def follow(process, log, on_line, on_tick) -> str:
 
 def run_pip(env, arguments: list, lock_fd: int, total: int = 0, count=lambda: 0) -> None:
     """Run pip of ``env`` (an ``Environment``); with ``total`` show how far it is, ``count()`` = packages in place."""
-    progress, seen = Progress(), [0]
+    progress, seen, unpacking = Progress(), [0], threading.Event()
     scratch = env.owner / 'tmp'  # pip unpacks gigabytes; /tmp is often small
     scratch.mkdir(exist_ok=True)
 
@@ -126,14 +126,15 @@ def run_pip(env, arguments: list, lock_fd: int, total: int = 0, count=lambda: 0)
             progress.show(f'downloading {seen[0]}/{total}: {size.group(1)} ({size.group(2)})',
                           force=size.group(2).endswith('GB') or float(size.group(2).split()[0]) > 100)
         elif line.startswith('Installing collected packages'):
-            on_tick()
+            unpacking.set()
+            progress.show(f'installing {count()}/{total}', force=True)
 
     def on_tick() -> None:
-        if total and seen[0] >= total:
+        if unpacking.is_set():
             progress.show(f'installing {count()}/{total}')
 
     env.log.parent.mkdir(exist_ok=True)
-    with open(str(env.log), 'w') as log:
+    with open(str(env.log), 'a') as log:
         process = subprocess.Popen([str(env.python), '-m', 'pip', *arguments], env=pip_environment(scratch),
                                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                    cwd=str(env.owner), pass_fds=(lock_fd,))

@@ -1,0 +1,58 @@
+"""Finds mmdet3d's own scripts and runs them: the common part of train.py, test.py and the ``*.sh`` launchers.
+
+``python _mmdet3d.py train.py`` prints where that script lies. Nothing here imports mmdet3d, which takes ten seconds.
+"""
+import importlib.util
+import os
+import runpy
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def environment_is_active() -> bool:
+    """Whether the user has activated an environment of their own (conda's base does not count)."""
+    return bool(os.environ.get('VIRTUAL_ENV')) or os.environ.get('CONDA_DEFAULT_ENV', 'base') != 'base'
+
+
+def locate(name: str):
+    """Path of mmdet3d's script ``name``: from the wheel, else from a source checkout; ``None`` without mmdet3d."""
+    spec = importlib.util.find_spec('mmdet3d')
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    package = Path(list(spec.submodule_search_locations)[0])
+    for script in (package / '.mim' / 'tools' / name, package.parent / 'tools' / name):
+        if script.is_file():
+            return script
+    raise SystemExit(f'{package} holds no .mim/tools/{name}; install mmdet3d 1.4.0 from its wheel')
+
+
+def stand_in_for_mmcv() -> None:
+    """Where mmcv has no compiled operators and the set-up's hook is not installed either, let ours be found."""
+    path = ROOT / 'projects' / 'pretrain3d' / 'engine' / 'mmcv_cpu' / 'finder.py'
+    spec = importlib.util.spec_from_file_location('_pretrain3d_mmcv_ext', path)
+    spec.loader.exec_module(importlib.util.module_from_spec(spec))
+
+
+def run(name: str) -> None:
+    """Run mmdet3d's script ``name`` as the main program, with the arguments of this process."""
+    script = locate(name)
+    if script is None:
+        own = ROOT / '.venv' / 'bin' / 'python'
+        if own.exists() and not environment_is_active() and Path(sys.prefix) != own.parents[1]:
+            os.execv(str(own), [str(own), *sys.argv])
+        raise SystemExit(f'mmdet3d is not installed for {sys.executable}; '
+                         'run `make setup` in the checkout, or use the Python of your mmdet3d environment')
+    sys.path.append(str(ROOT / 'projects'))  # an installed pretrain3d comes before it
+    stand_in_for_mmcv()
+    sys.argv[0] = str(script)
+    sys.path[0] = str(script.parent)  # as if it had been started itself
+    runpy.run_path(str(script), run_name='__main__')
+
+
+if __name__ == '__main__':
+    found = locate(sys.argv[1])
+    if found is None:
+        raise SystemExit(f'mmdet3d is not installed for {sys.executable}; run `make setup` or activate its environment')
+    print(found)
