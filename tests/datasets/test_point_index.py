@@ -62,6 +62,14 @@ def test_the_column_is_appended_and_taken_off_again():
     assert split_index(points)[1] is None
 
 
+def test_a_column_that_was_added_later_stays():
+    points = AddPointIndex()(dict(points=DepthPoints(torch.rand(4, 3))))['points']
+    points.height = torch.arange(4.) * 2
+    tensor, index = split_index(points)
+    assert torch.equal(tensor, torch.cat([points.tensor[:, :3], torch.arange(4.)[:, None] * 2], 1))
+    assert index.tolist() == [0, 1, 2, 3]
+
+
 def test_index_is_exact_up_to_its_limit():
     largest = torch.tensor([point_index.MAX_POINTS - 1], dtype=torch.int64)
     assert largest.float().long() == largest and (largest + 2).float().long() != largest + 2

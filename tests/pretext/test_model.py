@@ -106,6 +106,22 @@ def test_a_head_with_an_empty_view_stays_in_the_graph(sizes):
         assert total == 0 and not model.encoder.seen
 
 
+class ShortCutHead(HeightHead):
+    """Answers a constant where it has nothing to learn from."""
+
+    def loss(self, encoded, inputs, data_samples):
+        if not len(encoded['points'].features):
+            return dict(loss=torch.zeros(()))
+        return super().loss(encoded, inputs, data_samples)
+
+
+def test_a_constant_loss_of_an_empty_view_is_tied_to_the_parameters():
+    model = build(height=dict(type='HeightHead'))
+    model.heads['height'] = ShortCutHead()
+    model(**batch(model, (0, 0)), mode='loss')['height.loss'].backward()
+    assert all(p.grad is not None and not p.grad.any() for p in model.parameters())
+
+
 def test_encoder_under_the_name_of_the_downstream_model():
     model = build(encoder_name='pts_middle_encoder')
     assert model.encoder is model.pts_middle_encoder
