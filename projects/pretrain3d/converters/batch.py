@@ -1,0 +1,71 @@
+"""What every converter shares: many scenes in parallel, failures collected, files that are whole or absent."""
+import errno
+import os
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Sequence, Tuple
+
+import numpy as np
+
+
+class SceneError(Exception):
+    """A scene that cannot be converted; the message says what is wrong with which file."""
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Write ``content`` so that ``path`` is either whole or as it was: temporary file, fsync, rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f'.{path.name}.{os.getpid()}.partial')
+    try:
+        with open(partial, 'wb') as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def write_array(path: Path, array: np.ndarray) -> None:
+    """Write an array's raw bytes, as mmdet3d's loaders read them."""
+    write_atomic(path, np.ascontiguousarray(array).tobytes())
+
+
+def convert_scenes(convert: Callable[[str], Any], names: Sequence[str], jobs: int,
+                   quiet: bool = False) -> Tuple[Dict[str, Any], List[Tuple[str, str]]]:
+    """Run ``convert(name)`` for every scene, in ``jobs`` processes, with progress on stderr.
+
+    Returns:
+        Results by name, and (name, reason) of the scenes that raised :class:`SceneError` or an ``OSError`` of their
+        own. A full disk is nobody's fault but the disk's and ends the run.
+    """
+    done: Dict[str, Any] = {}
+    failed: List[Tuple[str, str]] = []
+    start = time.time()
+
+    def settle(name: str, get: Callable[[], Any]) -> None:
+        try:
+            done[name] = get()
+        except (SceneError, OSError) as error:
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            failed.append((name, str(error)))
+        count = len(done) + len(failed)
+        left = (time.time() - start) / count * (len(names) - count)
+        if not quiet:
+            print(f'\r{count}/{len(names)} scenes, {left:.0f} s left ', end='', file=sys.stderr, flush=True)
+
+    if jobs <= 1:
+        for name in names:
+            settle(name, lambda: convert(name))
+    else:
+        with ProcessPoolExecutor(jobs) as pool:
+            tasks = {pool.submit(convert, name): name for name in names}
+            for task in as_completed(tasks):
+                settle(tasks[task], task.result)
+    if not quiet and names:
+        print(file=sys.stderr)
+    return {name: done[name] for name in names if name in done}, sorted(failed)

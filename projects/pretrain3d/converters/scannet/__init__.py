@@ -1,0 +1,1 @@
+"""ScanNet v2, real or drawn by ``worlds.rooms``."""
