@@ -1,4 +1,5 @@
 """Hooks that guard a run; importing them registers them."""
+from .config_check import ConfigCheckHook
 from .input_check import InputCheckHook
 
-__all__ = ['InputCheckHook']
+__all__ = ['ConfigCheckHook', 'InputCheckHook']

@@ -1,0 +1,24 @@
+# What every run of ours adds to mmdet3d's runtime. mmdet3d's own train.py and test.py run it.
+_base_ = ['mmdet3d::_base_/default_runtime.py']
+
+custom_imports = dict(imports=['pretrain3d'])
+
+# A fixed seed: two runs of one config draw the same samples.
+randomness = dict(seed=0)
+
+# The hooks of mmdet3d's runtime with a line every 50 steps that ends in the time left, and the last checkpoint kept:
+# it is what gets reported.
+default_hooks = dict(
+    timer=dict(type='IterTimerHook'),
+    logger=dict(type='LoggerHook', interval=50),
+    checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=1))
+
+# Bad input and config keys that nobody reads stop a run before it starts. A config with hooks of its own repeats these
+# two: lists are replaced, not merged.
+custom_hooks = [dict(type='ConfigCheckHook'), dict(type='InputCheckHook')]
+
+# `tensorboard --logdir work_dirs` shows the curves; scalars.json beside them holds the same numbers.
+visualizer = dict(
+    type='Det3DLocalVisualizer',
+    name='visualizer',
+    vis_backends=[dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')])
