@@ -127,8 +127,8 @@ class SparseConvNormReLU(nn.Module):
 class SparseBasicBlock(nn.Module):
     """Residual block: SubM 3^3 - norm - ReLU - SubM 3^3 - norm, plus the shortcut, then ReLU.
 
-    The shortcut is the identity, or a linear map and a norm where the width changes. (A 1x1 convolution is a linear map;
-    spconv's reads its (C_out, 1, 1, 1, C_in) kernel as if it were (C_in, C_out), so it is not used.)
+    The shortcut is the identity, or a linear map and a norm where the width changes. (A 1x1 convolution is a linear
+    map; spconv's reads its (C_out, 1, 1, 1, C_in) kernel as if it were (C_in, C_out), so it is not used.)
 
     Args:
         in_channels, out_channels: widths.

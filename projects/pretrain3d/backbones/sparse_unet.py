@@ -18,7 +18,8 @@ class SparseUNet(BaseModule):
 
     Args:
         in_channels: channels of the voxel features.
-        out_channels: width of the output layer (linear with bias, what others call a 1x1 convolution); 0 for none: the decoder's features.
+        out_channels: width of the output layer (linear with bias, what others call a 1x1 convolution); 0 for none: the
+            decoder's features.
         stem_kernel: kernel size of the stem.
         base_channels: width of the stem.
         encoder_channels, encoder_blocks: width and number of blocks of level 0, 1, ...
@@ -54,8 +55,8 @@ class SparseUNet(BaseModule):
         levels = len(encoder_channels)
         lengths = [len(encoder_blocks), len(decoder_channels), len(decoder_blocks)]
         if levels == 0 or lengths != [levels] * 3:
-            raise ValueError('encoder_channels, encoder_blocks, decoder_channels and decoder_blocks must have one entry '
-                             f'per level, got {levels}, {lengths[0]}, {lengths[1]}, {lengths[2]} entries')
+            raise ValueError('encoder_channels, encoder_blocks, decoder_channels and decoder_blocks must have one '
+                             f'entry per level, got {levels}, {lengths[0]}, {lengths[1]}, {lengths[2]} entries')
         if out_channels < 0:
             raise ValueError(f'the number of output channels must be 0 (no output layer) or more, got {out_channels}')
         block_norm_cfg = norm_cfg if block_norm_cfg is None else block_norm_cfg
@@ -75,8 +76,8 @@ class SparseUNet(BaseModule):
             down, key = width if widen_when_down else skip, f'down{i + 1}'
             self.down.append(SparseConvNormReLU(SparseConv3d(skip, down, 2, 2, bias=False, indice_key=key), norm_cfg))
             self.enc.append(_stage(down, width, encoder_blocks[i], block_norm_cfg, f'subm{i + 1}'))
-            self.up.append(
-                SparseConvNormReLU(SparseInverseConv3d(up_channels[i + 1], out, 2, bias=False, indice_key=key), norm_cfg))
+            inverse = SparseInverseConv3d(up_channels[i + 1], out, 2, bias=False, indice_key=key)
+            self.up.append(SparseConvNormReLU(inverse, norm_cfg))
             self.dec.append(_stage(out + skip, out, decoder_blocks[levels - 1 - i], block_norm_cfg, f'subm{i}'))
         self.final = nn.Linear(up_channels[0], out_channels) if out_channels else None
         self.out_channels = out_channels or up_channels[0]

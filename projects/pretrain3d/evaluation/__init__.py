@@ -1,2 +1,3 @@
 """Metrics and probes that mmdet3d lacks."""
 from .detection_metric import NuScenesInfoMetric  # noqa: F401
+from .seg_metric import MeanIoUMetric  # noqa: F401

@@ -1,1 +1,4 @@
+"""Segmentors that mmdet3d lacks."""
+from .voxel_segmentor import VoxelSegmentor
 
+__all__ = ['VoxelSegmentor']
