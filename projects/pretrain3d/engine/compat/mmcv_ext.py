@@ -1,4 +1,4 @@
-"""mmcv's operators on CPU: fills the compiled ``mmcv._ext`` up, or makes our stand-in importable where there is none."""
+"""mmcv's operators on CPU: fills the compiled ``mmcv._ext`` up, or makes our stand-in be ``mmcv._ext`` without one."""
 import importlib
 import importlib.util
 
@@ -6,14 +6,14 @@ EXTENSION = 'mmcv._ext'
 
 
 def mend() -> None:
-    """Complete ``mmcv._ext`` by device where it is compiled; where it is missing make our module be ``mmcv._ext``."""
-    spec = importlib.util.find_spec(EXTENSION)
-    if spec is None:
+    """Complete ``mmcv._ext`` for CPU tensors where it is compiled; where it is missing install our stand-in."""
+    if importlib.util.find_spec(EXTENSION) is None:
         from ..mmcv_cpu import finder
         finder.install()
-    elif 'mmcv_cpu' not in (spec.origin or ''):
-        try:
-            from ..mmcv_cpu.dispatch import install_over_compiled
-        except ImportError:
-            return
-        install_over_compiled(importlib.import_module(EXTENSION))
+    importlib.import_module('mmcv.ops')
+    extension = importlib.import_module(EXTENSION)
+    if not getattr(extension, 'STAND_IN', False):
+        from .. import mmcv_cpu as ours
+    else:
+        ours = extension
+    ours.install_over_compiled(extension)
