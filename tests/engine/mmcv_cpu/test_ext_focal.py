@@ -11,7 +11,8 @@ GAMMA, ALPHA = 1.7, .3
 def sigmoid_formula(logits, target, weight=None):
     hit = F.one_hot(target.clamp(max=logits.shape[1]), logits.shape[1] + 1)[:, :-1].to(logits)
     p = torch.sigmoid(logits)
-    loss = -hit * ALPHA * (1 - p)**GAMMA * F.logsigmoid(logits) - (1 - hit) * (1 - ALPHA) * p**GAMMA * F.logsigmoid(-logits)
+    loss = -hit * ALPHA * (1 - p)**GAMMA * F.logsigmoid(logits)
+    loss = loss - (1 - hit) * (1 - ALPHA) * p**GAMMA * F.logsigmoid(-logits)
     return loss if weight is None else loss * weight[target][:, None]
 
 
@@ -64,8 +65,9 @@ def test_targets_outside_the_classes(rng):
     ext.sigmoid_focal_loss_forward(logits, background, weight, loss, gamma=GAMMA, alpha=ALPHA)
     torch.testing.assert_close(loss, -(1 - ALPHA) * logits.sigmoid()**GAMMA * F.logsigmoid(-logits))
     loss, factor, grad = logits.new_ones(1), logits.new_ones(1), torch.ones_like(logits[:1])
-    ext.softmax_focal_loss_forward(logits[:1].softmax(1), background[:1], weight, loss, gamma=GAMMA, alpha=ALPHA)
-    ext.softmax_focal_loss_backward(logits[:1].softmax(1), background[:1], weight, factor, grad, gamma=GAMMA, alpha=ALPHA)
+    probability = logits[:1].softmax(1)
+    ext.softmax_focal_loss_forward(probability, background[:1], weight, loss, gamma=GAMMA, alpha=ALPHA)
+    ext.softmax_focal_loss_backward(probability, background[:1], weight, factor, grad, gamma=GAMMA, alpha=ALPHA)
     assert loss == 0 and factor == 0 and (grad == 0).all()
 
 

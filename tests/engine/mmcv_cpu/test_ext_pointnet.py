@@ -33,7 +33,8 @@ def test_farthest_points_equal_a_loop(rng):
     expected = [farthest_brute(matrix, 12) for matrix in distance]
     assert farthest(ext.furthest_point_sampling_forward, points, 12) == expected
     metric = draw(rng, 2, 30, 30)
-    assert farthest(ext.furthest_point_sampling_with_dist_forward, metric, 30) == [farthest_brute(m, 30) for m in metric]
+    expected = [farthest_brute(matrix, 30) for matrix in metric]
+    assert farthest(ext.furthest_point_sampling_with_dist_forward, metric, 30) == expected
 
 
 def test_farthest_points_when_all_coincide_and_when_none_are_wanted():

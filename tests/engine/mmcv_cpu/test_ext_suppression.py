@@ -89,7 +89,8 @@ def test_softnms_equals_a_loop(rng, method, offset):
     kept = ext.softnms(boxes, scores, dets, iou_threshold=.3, sigma=.5, min_score=.1, method=method, offset=offset)
     expected = softnms_brute(boxes, scores, .3, .5, .1, method, offset)
     assert kept.tolist() == [row for row, _ in expected]
-    torch.testing.assert_close(dets[:len(kept), 4], torch.tensor([score for _, score in expected]), rtol=1e-4, atol=1e-5)
+    decayed = torch.tensor([score for _, score in expected])
+    torch.testing.assert_close(dets[:len(kept), 4], decayed, rtol=1e-4, atol=1e-5)
     assert torch.equal(dets[:len(kept), :4], boxes[kept])
     assert (dets[len(kept):] == -1).all()
 

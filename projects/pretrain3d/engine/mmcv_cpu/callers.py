@@ -1,4 +1,4 @@
-"""Mends of mmcv's own Python around the extension functions: four callers assume CUDA before they reach the operator."""
+"""Mends of mmcv's Python around the extension functions: four callers assume CUDA before they reach the operator."""
 import importlib
 import sys
 import types

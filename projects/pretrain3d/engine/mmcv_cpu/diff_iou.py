@@ -1,4 +1,4 @@
-"""Order of the corners of an intersection polygon: the one compiled step of ``mmcv.ops.diff_iou_rotated_2d``/``_3d``."""
+"""Order of the corners of an intersection polygon: the one compiled step of ``mmcv.ops.diff_iou_rotated_2d`` and 3d."""
 import math
 
 import torch
@@ -10,7 +10,7 @@ FIRST_CROSSING = 8  # before it stand the 4 + 4 corners of the rectangles
 
 @torch.no_grad()
 def diff_iou_rotated_sort_vertices_forward(vertices: Tensor, mask: Tensor, num_valid: Tensor) -> Tensor:
-    """Rows of the valid corners counter-clockwise from the +x axis, closed by the first, padded with an unused crossing.
+    """Rows of the valid corners counter-clockwise from +x, closed by the first, padded with an unused crossing.
 
     Corners that coincide appear once. (The CUDA kernel handles this for two identical boxes alone; where a corner of
     one box lies on a corner of the other it inserts corner 0 and the area comes out wrong.)

@@ -50,7 +50,10 @@ def sigmoid_focal_loss_backward(input: Tensor, target: Tensor, weight: Tensor, g
 @torch.no_grad()
 def softmax_focal_loss_forward(input: Tensor, target: Tensor, weight: Tensor, output: Tensor, gamma: float,
                                alpha: float) -> None:
-    """Write the loss of *probabilities* ``input`` (N, C) against ``target`` (N,) into ``output`` (N,); 0 below class 0."""
+    """Write the loss of *probabilities* ``input`` (N, C) against ``target`` (N,) into ``output`` (N,).
+
+    A negative target costs nothing.
+    """
     p = input.gather(1, target.clamp(min=0)[:, None]).squeeze(1)
     loss = -alpha * (1 - p)**gamma * p.clamp(min=TINY).log()
     loss = loss * _row_weight(weight, target) if weight.numel() else loss
