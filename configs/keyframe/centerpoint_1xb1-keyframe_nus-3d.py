@@ -4,13 +4,11 @@ Shows that data, operators, training, evaluation and drawing work together; it s
 generalises. Any mmdet3d v1.1 nuScenes info file: PRETRAIN3D_INFO=/path/to/infos.pkl, with its files beside it or in
 nuScenes's own folders under PRETRAIN3D_DATA_ROOT (default: the folder of the info file).
 """
-_base_ = ['mmdet3d::_base_/models/centerpoint_voxel01_second_secfpn_nus.py', 'mmdet3d::_base_/default_runtime.py']
+_base_ = ['mmdet3d::_base_/models/centerpoint_voxel01_second_secfpn_nus.py', '../_base_/default_runtime.py']
 
 # Below _base_: mmengine takes a config whose first statement is an import for one of its lazy configs.
 import os.path as osp  # noqa: E402
 from glob import glob  # noqa: E402
-
-custom_imports = dict(imports=['pretrain3d'])
 
 # ---- which frame
 info = '{{$PRETRAIN3D_INFO:unset}}'
@@ -101,8 +99,12 @@ test_dataloader = dict(
 test_evaluator = dict(type='NuScenesInfoMetric', ann_file=info, min_points=(1, 5))
 test_cfg = dict()
 
-# Says what is wrong with the data before the run; draws the first frame when it is tested.
-custom_hooks = [dict(type='InputCheckHook'), dict(type='DetectionPictureHook', max_pictures=1, extent=52.0)]
+# The base's two checks, and a picture of the first frame when it is tested.
+custom_hooks = [
+    dict(type='ConfigCheckHook'),
+    dict(type='InputCheckHook'),
+    dict(type='DetectionPictureHook', max_pictures=1, extent=52.0)
+]
 
 # ---- schedule
 max_iters = 150
@@ -112,9 +114,5 @@ optim_wrapper = dict(
     optimizer=dict(type='AdamW', lr=3e-3, weight_decay=0.01),
     clip_grad=dict(max_norm=35, norm_type=2))
 param_scheduler = [dict(type='OneCycleLR', eta_max=3e-3, total_steps=max_iters, pct_start=0.2, by_epoch=False)]
-randomness = dict(seed=0)
-
-default_hooks = dict(
-    logger=dict(type='LoggerHook', interval=10),
-    checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=max_iters, max_keep_ckpts=1))
+default_hooks = dict(logger=dict(interval=10), checkpoint=dict(by_epoch=False, interval=1000))
 log_processor = dict(window_size=10, by_epoch=False)
