@@ -28,7 +28,7 @@ setup:  ## make or mend .venv (about 4 minutes the first time, a second after)
 test: setup  ## the test suite, on the CPU, without a compiler
 	$(VENV_PY) -m pytest -n $(JOBS) --durations=15 $(ARGS)
 
-test-full: wheels  ## the test suite with compiled mmcv and the full-size tests
+test-full: setup  ## the test suite with compiled mmcv and the full-size tests
 	@$(VENV_PY) tools/setup_full.py overlay
 	$(FULL_PY) -m pytest -n $(JOBS) --durations=25 --full $(ARGS)
 

@@ -125,6 +125,8 @@ def run_pip(env, arguments: list, lock_fd: int, total: int = 0, count=lambda: 0)
         elif size:
             progress.show(f'downloading {seen[0]}/{total}: {size.group(1)} ({size.group(2)})',
                           force=size.group(2).endswith('GB') or float(size.group(2).split()[0]) > 100)
+        elif 'Retrying (' in line:
+            progress.show('the package index does not answer; trying again', force=True)
         elif line.startswith('Installing collected packages'):
             unpacking.set()
             progress.show(f'installing {count()}/{total}', force=True)

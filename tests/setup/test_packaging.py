@@ -1,9 +1,9 @@
 """``pip install -e .`` changes nothing else in an environment, and a wheel holds the whole package."""
+import importlib.util
 import os
 import shutil
 import subprocess
 import sys
-import sysconfig
 import zipfile
 from pathlib import Path
 
@@ -37,7 +37,8 @@ def test_editable_install_changes_no_version(tmp_path, source):
     venv = tmp_path / 'venv'
     run(sys.executable, '-m', 'venv', '--without-pip', venv)
     site = venv / 'lib' / f'python{sys.version_info[0]}.{sys.version_info[1]}' / 'site-packages'
-    (site / 'users_stack.pth').write_text(sysconfig.get_paths()['purelib'] + '\n')  # packages, without their .pth files
+    stack = Path(importlib.util.find_spec('torch').origin).parents[1]
+    (site / 'users_stack.pth').write_text(f'{stack}\n')  # its packages, without its .pth files
     python = venv / 'bin' / 'python'
     freeze = (python, '-m', 'pip', 'list', '--format=freeze', '--exclude', 'pretrain3d')
     before = run(*freeze)
