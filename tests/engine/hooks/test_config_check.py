@@ -134,6 +134,10 @@ def test_every_key_that_the_stack_reads_is_known():
 class Nothing(BaseModel):
     """A model for a run that never starts."""
 
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+
     def forward(self, inputs, data_samples=None, mode='loss'):
         return {}
 

@@ -1,0 +1,129 @@
+"""What a sweep consists of: the spec file, and one cell per variant, fraction and seed."""
+import ast
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import List, Optional
+
+
+class SweepError(Exception):
+    """The sweep cannot be run as asked; the message is one line."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run: a variant on a fraction with a seed, in its own folder."""
+    variant: str
+    fraction: str
+    seed: int
+    folder: Path
+    config: str
+    fingerprint: str  # of everything the config says, files it inherits from included
+
+    @property
+    def name(self) -> str:
+        """Short name for people."""
+        return f'{self.variant}/{self.fraction}/seed_{self.seed}'
+
+    def record(self, name: str) -> Optional[dict]:
+        """Read one of the cell's own files (``sweep_cell.json``, ``result.json``), ``None`` where it is absent."""
+        path = self.folder / name
+        return json.loads(path.read_text()) if path.exists() else None
+
+    def checkpoint(self) -> Optional[Path]:
+        """The last whole checkpoint of the training."""
+        pointer = self.folder / 'train' / 'last_checkpoint'
+        path = Path(pointer.read_text().strip()) if pointer.exists() else None
+        return path if path is not None and path.exists() else None
+
+    def state(self) -> str:
+        """``'done'``, ``'trained'``, ``'started'`` or ``'new'``."""
+        if self.record('result.json'):
+            return 'done'
+        if (self.folder / 'trained').exists() and self.checkpoint():
+            return 'trained'
+        return 'started' if self.checkpoint() else 'new'
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    partial = path.with_name(path.name + '.part')
+    partial.write_text(text)
+    os.replace(partial, path)
+
+
+def read_spec(path: str) -> dict:
+    """Read and check a spec."""
+    from mmengine.config import Config
+    try:
+        spec = Config.fromfile(path, import_custom_modules=False)._cfg_dict.to_dict()
+    except Exception as error:
+        raise SweepError(f'{path} cannot be read: {type(error).__name__}: {str(error).splitlines()[0]}') from None
+    unknown = set(spec) - {'name', 'work_dir', 'metric', 'seeds', 'fractions', 'variants'}
+    missing = {'name', 'metric', 'seeds', 'variants'} - set(spec)
+    if unknown or missing:
+        raise SweepError(f'{path}: ' + (f'unknown key {sorted(unknown)[0]!r}' if unknown else
+                                        f'key {sorted(missing)[0]!r} is missing'))
+    spec['metric'] = [spec['metric']] if isinstance(spec['metric'], str) else list(spec['metric'])
+    spec.setdefault('fractions', {'all': {}})
+    spec.setdefault('work_dir', f'work_dirs/{spec["name"]}')
+    for name, variant in spec['variants'].items():
+        if not isinstance(variant, dict) or 'config' not in variant or set(variant) - {'config', 'options'}:
+            raise SweepError(f'{path}: variant {name!r} takes config and, if wanted, options; got {variant!r}')
+        variant['config'] = str(Path(path).resolve().parent / variant['config'])
+    for name in [*spec['variants'], *spec['fractions']]:
+        if '/' in str(name):
+            raise SweepError(f'{path}: {name!r} becomes a folder and cannot hold a slash')
+    if len(set(spec['seeds'])) < len(spec['seeds']) or not all(isinstance(seed, int) for seed in spec['seeds']):
+        raise SweepError(f'{path}: seeds are different whole numbers, got {spec["seeds"]}')
+    return spec
+
+
+def nested(options: dict) -> dict:
+    """``{'a.b': 1, 'a.c': 2}`` -> ``{'a': {'b': 1, 'c': 2}}``."""
+    tree: dict = {}
+    for key, value in options.items():
+        *path, leaf = key.split('.')
+        branch = tree
+        for part in path:
+            branch = branch.setdefault(part, {})
+        branch[leaf] = {**branch[leaf], **value} if isinstance(value, dict) and leaf in branch else value
+    return tree
+
+
+def child_config(base: str, options: dict) -> str:
+    """Text of a config that inherits from ``base`` and sets ``options``.
+
+    A child rather than a dump, so that ``ConfigCheckHook`` still sees options that change nothing.
+    """
+    lines = [f'_base_ = [{base!r}]'] + [f'{key} = {value!r}' for key, value in nested(options).items()]
+    text = '\n'.join(lines) + '\n'
+    try:
+        for line in ast.parse(text).body:
+            ast.literal_eval(line.value)
+    except (SyntaxError, ValueError):
+        raise SweepError(f'options are plain values (numbers, strings, lists, dicts), got {options!r}') from None
+    return text
+
+
+def make_cells(spec: dict) -> List[Cell]:
+    """Make the configs of all cells; nothing is written."""
+    from mmengine.config import Config
+    cells = []
+    for fraction, added in spec['fractions'].items():
+        for variant, entry in spec['variants'].items():
+            options = {**(entry.get('options') or {}), **(added or {})}
+            try:
+                whole = Config.fromfile(entry['config'], import_custom_modules=False)
+                whole.merge_from_dict(options)
+            except Exception as error:
+                raise SweepError(f'variant {variant}, fraction {fraction}: {entry["config"]} cannot be used: '
+                                 f'{type(error).__name__}: {(str(error).splitlines() or [""])[0]}') from None
+            for seed in spec['seeds']:
+                folder = Path(spec['work_dir']).resolve() / str(variant) / str(fraction) / f'seed_{seed}'
+                text = child_config(entry['config'], {**options, 'randomness.seed': seed})
+                fingerprint = hashlib.sha256((text + whole.pretty_text).encode()).hexdigest()
+                cells.append(Cell(str(variant), str(fraction), seed, folder, text, fingerprint))
+    return cells

@@ -1,0 +1,242 @@
+#!/usr/bin/env python
+"""Train and test {variants} x {fractions} x {seeds} of configs with mmdet3d's own tools; write one table.
+
+    python tools/sweep.py SPEC [--jobs 2] [--dry-run]
+
+SPEC is a YAML, JSON or Python file:
+
+    name: csc_toy
+    work_dir: work_dirs/csc_toy        # relative to where the command runs; default: work_dirs/NAME
+    metric: miou/vertex                # one or a list, as the evaluator names them
+    seeds: [0, 1, 2, 3, 4]
+    fractions:                         # optional; options added to every variant's config
+      10%: {train_dataloader.dataset.indices: 40}
+      100%: {}
+    variants:                          # differences are taken to the first
+      scratch: {config: finetune.py}   # relative to SPEC
+      pretrained: {config: finetune.py, options: {load_from: /data/pretrained.pth}}
+
+Stop it at any time and run it again: finished cells are skipped, a half-trained one resumes from its last checkpoint,
+failed ones are tried again. The table is WORK_DIR/sweep.md, the same numbers and all seeds WORK_DIR/sweep.json. The
+exit status is 0 only when every cell has finished.
+"""
+import argparse
+import fcntl
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Dict, List, Optional, Tuple
+
+from _mmdet3d import ROOT, environment_is_active
+from _sweep_spec import Cell, SweepError, make_cells, read_spec, write
+
+TOOLS = Path(__file__).resolve().parent
+
+
+class Sweep:
+    """Runs cells in subprocesses and keeps the table up to date."""
+
+    def __init__(self, spec: dict, cells: List[Cell], gpus: List[str]) -> None:
+        self.spec, self.cells, self.gpus = spec, cells, gpus
+        self.folder = Path(spec['work_dir']).resolve()
+        self.stopped = threading.Event()
+        self.lock = threading.Lock()
+        self.running: Dict[int, subprocess.Popen] = {}
+        self.free = list(gpus)
+        self.pass_fds: Tuple[int, ...] = ()  # children inherit the folder's lock: it outlives a killed sweep with them
+        self.failed: Dict[str, str] = {}
+
+    def check_folders(self) -> None:
+        """Refuse to mix cells of different configs in one folder."""
+        for cell in self.cells:
+            record = cell.record('sweep_cell.json')
+            if record and record['fingerprint'] != cell.fingerprint:
+                raise SweepError(f'{cell.folder} was made from another config; remove that folder or choose another '
+                                 'work_dir')
+
+    def call(self, command: List[str], log: Path, gpu: Optional[str]) -> int:
+        """Run a command to its end or to :meth:`stop`; return its exit status."""
+        env = dict(os.environ)
+        if gpu is not None:
+            env['CUDA_VISIBLE_DEVICES'] = gpu
+        with open(log, 'a') as stream:
+            with self.lock:  # no child may start after stop() has looked
+                if self.stopped.is_set():
+                    return -signal.SIGTERM
+                child = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                                         env=env, start_new_session=True, pass_fds=self.pass_fds)
+                self.running[child.pid] = child
+            status = child.wait()
+            with self.lock:
+                del self.running[child.pid]
+        return status
+
+    def stop(self, *_) -> None:
+        """End the children; cells keep their last checkpoint."""
+        with self.lock:
+            self.stopped.set()
+            for pid in self.running:
+                os.killpg(pid, signal.SIGTERM)
+
+    def run_cell(self, cell: Cell) -> None:
+        """Train, test and record one cell; what goes wrong is listed, not raised."""
+        if self.stopped.is_set() or cell.state() == 'done':
+            return
+        began = time.time()
+        with self.lock:
+            gpu = self.free.pop() if self.gpus else None
+        try:
+            print(f'[{cell.name}] {"resumes" if cell.state() == "started" else "starts"}', flush=True)
+            problem = self.train_and_test(cell, gpu)
+        finally:
+            if gpu is not None:
+                self.free.append(gpu)
+        if self.stopped.is_set() and problem:
+            return
+        if problem:
+            self.failed[cell.name] = problem
+        with self.lock:
+            done = self.write_table()
+        print(f'[{cell.name}] {problem or "done"} ({time.time() - began:.0f} s; {done} of {len(self.cells)} cells)',
+              flush=True)
+
+    def train_and_test(self, cell: Cell, gpu: Optional[str]) -> str:
+        """Bring one cell to its result; return what went wrong, empty for nothing."""
+        cell.folder.mkdir(parents=True, exist_ok=True)
+        config, log = cell.folder / 'config.py', cell.folder / 'log.txt'
+        write(config, cell.config)
+        write(cell.folder / 'sweep_cell.json', json.dumps(dict(fingerprint=cell.fingerprint)))
+        if cell.state() != 'trained':
+            # --resume without a checkpoint would also make train.py forget the config's load_from.
+            resume = ['--resume'] if cell.checkpoint() else []
+            if self.call(train_command(config, cell) + resume, log, gpu):
+                return f'training failed, see {log}'
+            if cell.checkpoint() is None:
+                return 'training left no checkpoint; the config needs a CheckpointHook with an interval it reaches'
+            (cell.folder / 'trained').touch()
+        if self.call(test_command(config, cell), log, gpu):
+            return f'testing failed, see {log}'
+        metrics = read_metrics(cell.folder / 'test')
+        for name in self.spec['metric']:
+            if name not in metrics:
+                return f'no metric {name!r} among {", ".join(metrics) or "none"}; correct the spec'
+            if not math.isfinite(metrics[name]):
+                return f'metric {name!r} is {metrics[name]}'
+        write(cell.folder / 'result.json', json.dumps(dict(metrics=metrics, checkpoint=str(cell.checkpoint()))))
+        return ''
+
+    def write_table(self) -> int:
+        """Write the table of what is finished; return how many cells are."""
+        from _sweep_table import markdown, summarise
+        records = {(cell.variant, cell.fraction, cell.seed): cell.record('result.json') for cell in self.cells}
+        scores = {key: record['metrics'] for key, record in records.items() if record}
+        variants, fractions = map(str, self.spec['variants']), map(str, self.spec['fractions'])
+        variants, fractions = list(variants), list(fractions)
+        rows = [row for metric in self.spec['metric']
+                for row in summarise(scores, variants, fractions, self.spec['seeds'], metric)]
+        self.folder.mkdir(parents=True, exist_ok=True)
+        text = markdown(self.spec['name'], rows, len(self.spec['seeds']), sorted(self.failed))
+        write(self.folder / 'sweep.md', text)
+        write(self.folder / 'sweep.json', json.dumps(
+            dict(name=self.spec['name'], finished=len(scores), planned=len(self.cells), failed=self.failed, rows=rows),
+            indent=1))
+        return len(scores)
+
+
+def train_command(config: Path, cell: Cell) -> List[str]:
+    """Command line of mmdet3d's train.py for a cell."""
+    return [sys.executable, str(TOOLS / 'train.py'), str(config), '--work-dir', str(cell.folder / 'train')]
+
+
+def test_command(config: Path, cell: Cell) -> List[str]:
+    """Command line of mmdet3d's test.py for a cell's last checkpoint."""
+    return [sys.executable, str(TOOLS / 'test.py'), str(config), str(cell.checkpoint() or '<last checkpoint>'),
+            '--work-dir', str(cell.folder / 'test')]
+
+
+def read_metrics(folder: Path) -> Dict[str, float]:
+    """Numbers that the last test in a folder reported (mmengine's LoggerHook writes them)."""
+    files = sorted((path for path in folder.glob('*/*.json') if path.stem == path.parent.name),
+                   key=lambda path: path.stat().st_mtime)
+    metrics = json.loads(files[-1].read_text()) if files else {}
+    return {name: float(value) for name, value in metrics.items()
+            if isinstance(value, (int, float)) and name not in ('time', 'data_time')}
+
+
+def parse_args(argv=None) -> Tuple[argparse.Namespace, List[str]]:
+    """Read the command line; return it with the list of GPUs."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('spec', help='YAML, JSON or Python file as above')
+    parser.add_argument('--jobs', type=int, default=1, help='cells at a time (default: 1)')
+    parser.add_argument('--gpus', default='', help='comma-separated GPUs, one per job, e.g. 0,1,2,3')
+    parser.add_argument('--dry-run', action='store_true', help='list the cells, their states and commands; run nothing')
+    args = parser.parse_args(argv)
+    gpus = [gpu for gpu in args.gpus.split(',') if gpu]
+    if args.jobs < 1 or (gpus and args.jobs > len(gpus)):
+        parser.error('--jobs must be at least 1, and at most the number of --gpus where those are given')
+    return args, gpus
+
+
+def run(args: argparse.Namespace, gpus: List[str]) -> int:
+    """Do the sweep; return the exit status."""
+    spec = read_spec(args.spec)
+    cells = make_cells(spec)
+    sweep = Sweep(spec, cells, gpus)
+    sweep.check_folders()
+    if args.dry_run:
+        for cell in cells:
+            print(f'{cell.name}: {cell.state()}')
+            for command in () if cell.state() == 'done' else (train_command, test_command):
+                print('  ' + ' '.join(command(cell.folder / 'config.py', cell)))
+        return 0
+    sweep.folder.mkdir(parents=True, exist_ok=True)
+    with open(sweep.folder / '.lock', 'w') as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise SweepError(f'another sweep, or a run that one left behind, is at work in {sweep.folder}; wait for it '
+                             'or choose another work_dir') from None
+        sweep.pass_fds = (lock.fileno(), )
+        for name in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(name, sweep.stop)
+        with ThreadPoolExecutor(args.jobs) as pool:
+            list(pool.map(sweep.run_cell, cells))
+        done = sweep.write_table()
+    print((sweep.folder / 'sweep.md').read_text())
+    if sweep.stopped.is_set():
+        print(f'sweep: stopped with {done} of {len(cells)} cells done; run the same command to go on', file=sys.stderr)
+        return 130
+    for name, problem in sweep.failed.items():
+        print(f'  {name}: {problem}', file=sys.stderr)
+    if sweep.failed:
+        print(f'sweep: {len(sweep.failed)} of {len(cells)} cells failed', file=sys.stderr)
+    return 1 if sweep.failed else 0
+
+
+def main(argv=None) -> int:
+    """Run the command line."""
+    args, gpus = parse_args(argv)
+    try:
+        import mmengine  # noqa: F401
+    except ImportError:
+        own = ROOT / '.venv' / 'bin' / 'python'
+        if argv is None and own.exists() and not environment_is_active() and Path(sys.prefix) != own.parents[1]:
+            os.execv(str(own), [str(own), *sys.argv])
+        print('sweep: mmengine is not installed; run `make setup` or activate your environment', file=sys.stderr)
+        return 1
+    try:
+        return run(args, gpus)
+    except SweepError as error:
+        print(f'sweep: {error}', file=sys.stderr)
+        return 1
+
+
+if __name__ == '__main__':
+    sys.exit(main())
