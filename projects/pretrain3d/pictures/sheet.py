@@ -1,0 +1,173 @@
+"""The contact sheet: for every scan its frames with labels, coloured cloud from two sides, label cloud and boxes."""
+from typing import List, Optional, Sequence, Tuple
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from .frame_labels import frame_colour, frame_labels, frame_points
+from .raster import View, colour_pixels, edge_shade, halve, point_radius, rasterise, shade, view_from
+from .scans import SPACE, BrowsedScan
+
+WIDTH, GAP, TITLE, HEADER, LEGEND = 1680, 8, 44, 30, 30
+FRAMES, FRAME_HEIGHT, PANELS, PANEL_HEIGHT = 4, 156, 4, 360
+PANEL_WIDTH = (WIDTH - GAP * (PANELS + 1)) // PANELS // 2 * 2
+ROW_HEIGHT = HEADER + FRAME_HEIGHT + PANEL_HEIGHT + LEGEND + 3 * GAP
+INK, FAINT, PAPER = (30, 30, 34), (120, 120, 126), (255, 255, 255)
+# Elevation of the oblique view, radians; the azimuth is the corner from which most furniture is seen.
+ELEVATION, AZIMUTHS = np.radians(48), np.radians([35, 125, 215, 305])
+STRUCTURE = tuple(SPACE.indices(('wall', 'floor')))
+COLOURS = np.array([*SPACE.palette, (205, 205, 205)], float)
+BOX_CORNERS = np.array([(x, y, z) for x in (-.5, .5) for y in (-.5, .5) for z in (-.5, .5)])
+BOX_EDGES = [(a, b) for a in range(8) for b in range(a) if np.abs(BOX_CORNERS[a] - BOX_CORNERS[b]).sum() == 1]
+
+
+def sheet_size(scans: int) -> Tuple[int, int]:
+    """(width, height) pixels of the sheet of that many scans."""
+    return WIDTH, TITLE + scans * (ROW_HEIGHT + GAP) + GAP
+
+
+def draw_sheet(scans: Sequence[BrowsedScan], title: str) -> Image.Image:
+    """The sheet of ``scans``, one below the other, under ``title``."""
+    sheet = Image.new('RGB', sheet_size(len(scans)), PAPER)
+    _text(sheet, (GAP + 2, 8), title, 22)
+    for index, scan in enumerate(scans):
+        sheet.paste(draw_scan(scan), (0, TITLE + index * (ROW_HEIGHT + GAP)))
+    return sheet
+
+
+def draw_scan(scan: BrowsedScan) -> Image.Image:
+    """One row of the sheet."""
+    row = Image.new('RGB', (WIDTH, ROW_HEIGHT), PAPER)
+    ImageDraw.Draw(row).rectangle((0, 0, WIDTH, HEADER - 4), fill=(236, 238, 242))
+    _text(row, (GAP + 2, 3), scan.name, 17)
+    _text(row, (GAP + 150, 5), _facts(scan), 15, FAINT)
+    row.paste(_frame_strip(scan), (0, HEADER + GAP // 2))
+    top = HEADER + FRAME_HEIGHT + GAP + GAP // 2
+    for place, (caption, panel) in enumerate(_cloud_panels(scan)):
+        left = GAP + place * (PANEL_WIDTH + GAP)
+        row.paste(panel, (left, top))
+        _text(row, (left + 6, top + 4), caption, 13, FAINT)
+    row.paste(_legend(scan.label), (0, top + PANEL_HEIGHT + GAP // 2))
+    return row
+
+
+def _facts(scan: BrowsedScan) -> str:
+    extent = np.ptp(_aligned(scan), axis=0)
+    parts = [scan.split or 'no split', f'{len(scan.xyz):,} points', '{:.1f} x {:.1f} x {:.1f} m'.format(*extent),
+             f'{len(scan.boxes)} boxes' if scan.label is not None else 'not annotated']
+    if scan.frames:
+        lost = scan.frames.get('lost', 0)
+        parts.append(f'{len(scan.frames["frames"])} frames' + (f' ({lost} lost)' if lost else ''))
+    return '   '.join(parts)
+
+
+def _aligned(scan: BrowsedScan) -> np.ndarray:
+    return scan.xyz @ scan.axis_align[:3, :3].T + scan.axis_align[:3, 3]
+
+
+def _frame_strip(scan: BrowsedScan) -> Image.Image:
+    """Pairs of a frame and the same frame under its labels, ``FRAMES`` of them spread over the recording."""
+    strip = Image.new('RGB', (WIDTH, FRAME_HEIGHT), PAPER)
+    records = scan.frames['frames'] if scan.frames else []
+    if not records:
+        _text(strip, (GAP + 2, FRAME_HEIGHT // 2 - 10), 'no frames recorded (converter: --frames STEP)', 15, FAINT)
+        return strip
+    from scipy.spatial import cKDTree
+    tree = cKDTree(scan.xyz) if scan.label is not None else None
+    slot = (WIDTH - GAP) // FRAMES
+    picks = np.linspace(0, len(records), FRAMES, endpoint=False).astype(int)[:len(records)]
+    for place, pick in enumerate(np.unique(picks)):
+        size = ((slot - GAP - 2) // 2, FRAME_HEIGHT)
+        colour = _crop(scan, records[pick], size)
+        left = GAP + place * slot
+        strip.paste(Image.fromarray(colour[0]), (left, 0))
+        if tree is not None:
+            label = frame_labels(*colour[1], tree, scan.label, SPACE.ignore_index).reshape(size[1], size[0])
+            mixed = np.where((label == SPACE.ignore_index)[..., None], colour[0] * 0.6,
+                             colour[0] * 0.4 + COLOURS[label] * 0.6)
+            strip.paste(Image.fromarray((mixed + 0.5).astype(np.uint8)), (left + size[0] + 2, 0))
+    return strip
+
+
+def _crop(scan: BrowsedScan, record, size: Tuple[int, int]):
+    """Colour (H, W, 3) of a frame scaled to ``size``, and its (positions, validity)."""
+    return (frame_colour(scan.frame_root, record, size),
+            frame_points(scan.frame_root, record, scan.frames, size))
+
+
+def _cloud_panels(scan: BrowsedScan) -> List[Tuple[str, Image.Image]]:
+    """(caption, picture) of the four views of the cloud; drawn at twice the size and halved."""
+    xyz, normal = _aligned(scan), scan.normal @ scan.axis_align[:3, :3].T
+    radius = point_radius(xyz)
+    size = (2 * PANEL_WIDTH, 2 * PANEL_HEIGHT)
+    oblique = view_from(xyz, _best_azimuth(xyz, normal, scan.label), ELEVATION, *size)
+    above = view_from(xyz, -np.pi / 2, np.pi / 2, *size)
+    index, depth = rasterise(oblique, xyz, normal, radius)
+    edges = edge_shade(depth)
+    top_index, top_depth = rasterise(above, xyz, normal, radius)
+    rgb = scan.rgb.astype(float)
+    panels = [('cloud', colour_pixels(index, rgb, edges)),
+              ('cloud from above', colour_pixels(top_index, rgb, edge_shade(top_depth, 0.8)))]
+    light = shade(oblique, normal)[:, None]
+    if scan.label is None:
+        panels += [('not annotated', np.full_like(panels[0][1], 255))] * 2
+        return [(caption, Image.fromarray(halve(picture))) for caption, picture in panels]
+    panels.append(('labels', colour_pixels(index, COLOURS[scan.label] * light, edges)))
+    grey = np.repeat(255 - (255 - rgb.mean(1, keepdims=True) * light) * 0.45, 3, 1)
+    panels.append(('detection boxes', colour_pixels(index, grey, edges)))
+    pictures = [(caption, Image.fromarray(halve(picture))) for caption, picture in panels]
+    _draw_boxes(pictures[-1][1], oblique, scan)
+    return pictures
+
+
+def _best_azimuth(xyz: np.ndarray, normal: np.ndarray, label: Optional[np.ndarray]) -> float:
+    """The corner from which most furniture is seen, on a coarse picture; the first one for scans without labels."""
+    if label is None:
+        return float(AZIMUTHS[0])
+    furniture = ~np.isin(label, (*STRUCTURE, SPACE.ignore_index))
+    coarse = np.full(len(xyz), 0.08)
+    seen = []
+    for azimuth in AZIMUTHS:
+        view = view_from(xyz, azimuth, ELEVATION, PANEL_WIDTH // 3, PANEL_HEIGHT // 3)
+        index, _ = rasterise(view, xyz, normal, coarse)
+        seen.append(furniture[index[index >= 0]].sum() / view.scale ** 2)
+    return float(AZIMUTHS[int(np.argmax(seen))])
+
+
+def _draw_boxes(picture: Image.Image, view: View, scan: BrowsedScan) -> None:
+    """Edges of the boxes in their classes' colours, far ones first, and their names at their upper ends."""
+    draw = ImageDraw.Draw(picture)
+    order = sorted(scan.boxes, key=lambda box: -float(box[0][:3] @ view.rotation[2]))
+    tops = []
+    for box, name, label in order:
+        place = view.project(box[:3] + BOX_CORNERS * box[3:6])[:, :2] / 2
+        colour = tuple(int(part * 0.85) for part in COLOURS[label])
+        for a, b in BOX_EDGES:
+            draw.line((*place[a], *place[b]), fill=colour, width=2)
+        tops.append((place[1::2].mean(0), name))
+    for (x, y), name in tops:
+        font = ImageFont.load_default(size=12)
+        left, upper, right, lower = draw.textbbox((x, y), name, font=font, anchor='mm')
+        draw.rectangle((left - 2, upper - 1, right + 2, lower + 1), fill=(255, 255, 255))
+        draw.text((x, y), name, fill=INK, font=font, anchor='mm')
+
+
+def _legend(label: Optional[np.ndarray]) -> Image.Image:
+    """Swatches and names of the classes that occur, commonest first."""
+    strip = Image.new('RGB', (WIDTH, LEGEND), PAPER)
+    if label is None:
+        return strip
+    count = np.bincount(label, minlength=SPACE.num_classes + 1)
+    draw, left = ImageDraw.Draw(strip), GAP + 2
+    for index in np.argsort(-count, kind='stable'):
+        if not count[index]:
+            continue
+        name = SPACE.classes[index] if index < SPACE.num_classes else 'no class'
+        draw.rectangle((left, 7, left + 15, 22), fill=tuple(int(part) for part in COLOURS[index]))
+        _text(strip, (left + 20, 5), name, 14)
+        left += 20 + int(draw.textlength(name, font=ImageFont.load_default(size=14))) + 16
+    return strip
+
+
+def _text(picture: Image.Image, place: Tuple[int, int], text: str, size: int, colour=INK) -> None:
+    ImageDraw.Draw(picture).text(place, text, fill=colour, font=ImageFont.load_default(size=size))

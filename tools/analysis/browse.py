@@ -1,0 +1,47 @@
+#!/usr/bin/env python
+"""Draw a contact sheet of a world or of a converted ScanNet: frames under labels, clouds, labels and boxes.
+
+Example: ``python tools/analysis/browse.py data/rooms --scan scene0003_00 --out sheet.png``
+
+PATH is a folder with ScanNet's layout (the real download, or what tools/make_world.py rooms drew) or what
+tools/data/scannet.py wrote; a folder that is both is read as converted.
+"""
+import argparse
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault('PRETRAIN3D_LIGHT', '1')
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / 'projects'))
+
+from pretrain3d.converters.batch import SceneError  # noqa: E402
+from pretrain3d.pictures.scans import choose, open_scans  # noqa: E402
+from pretrain3d.pictures.sheet import draw_sheet  # noqa: E402
+
+
+def main() -> int:
+    """Parse the arguments and draw the sheet; returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('path', type=Path, help='a world, a ScanNet download or a converted dataset')
+    parser.add_argument('--scan', action='append', metavar='NAME', help='a scan to draw; may be given several times')
+    parser.add_argument('--count', type=int, default=4, help='without --scan: how many, spread evenly (default 4)')
+    parser.add_argument('--out', type=Path, default=Path('sheet.png'), help='picture to write (default sheet.png)')
+    args = parser.parse_args()
+    if args.count < 1:
+        parser.error('--count must be at least 1')
+    try:
+        source = open_scans(args.path)
+        scans = [source.read(name) for name in choose(source, args.scan, args.count)]
+        sheet = draw_sheet(scans, f'{args.path.resolve().name}: {len(scans)} of {len(source.names)} scans '
+                                  f'({source.kind})')
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        sheet.save(args.out)
+    except (OSError, ValueError, SceneError) as error:
+        print(f'browse: {error}', file=sys.stderr)
+        return 1
+    print(f'{args.out}: {", ".join(scan.name for scan in scans)} ({sheet.width} x {sheet.height} pixels)')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
