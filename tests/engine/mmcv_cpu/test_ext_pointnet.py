@@ -94,6 +94,8 @@ def test_nearest_neighbours_of_ties_and_of_too_few_points():
     assert dist2.tolist() == [[[1, 1, float('inf')]]] and index.tolist() == [[[0, 1, 0]]]
     ext.knn_forward(points, centre, index, dist2, b=1, n=2, m=1, nsample=3)
     assert dist2.tolist() == [[[1, 1, 1e10]]] and index.tolist() == [[[0, 1, 0]]]
+    ext.knn_forward(torch.ones(1, 5, 3), centre, index, dist2, b=1, n=5, m=1, nsample=3)
+    assert index.tolist() == [[[0, 1, 2]]]
 
 
 def test_gathering_equals_a_loop(rng, mended_ops):
