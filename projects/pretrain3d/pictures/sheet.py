@@ -8,10 +8,10 @@ from .frame_labels import frame_colour, frame_labels, frame_points
 from .raster import View, colour_pixels, edge_shade, halve, point_radius, rasterise, shade, view_from
 from .scans import SPACE, BrowsedScan
 
-WIDTH, GAP, TITLE, HEADER, LEGEND = 1680, 8, 44, 30, 30
+WIDTH, GAP, TITLE, HEADER, CAPTION, LEGEND = 1680, 8, 44, 30, 20, 30
 FRAMES, FRAME_HEIGHT, PANELS, PANEL_HEIGHT = 4, 156, 4, 360
 PANEL_WIDTH = (WIDTH - GAP * (PANELS + 1)) // PANELS // 2 * 2
-ROW_HEIGHT = HEADER + FRAME_HEIGHT + PANEL_HEIGHT + LEGEND + 3 * GAP
+ROW_HEIGHT = HEADER + FRAME_HEIGHT + CAPTION + PANEL_HEIGHT + LEGEND + 3 * GAP
 INK, FAINT, PAPER = (30, 30, 34), (120, 120, 126), (255, 255, 255)
 # Elevation of the oblique view, radians; the azimuth is the corner from which most furniture is seen.
 ELEVATION, AZIMUTHS = np.radians(48), np.radians([35, 125, 215, 305])
@@ -42,11 +42,11 @@ def draw_scan(scan: BrowsedScan) -> Image.Image:
     _text(row, (GAP + 2, 3), scan.name, 17)
     _text(row, (GAP + 150, 5), _facts(scan), 15, FAINT)
     row.paste(_frame_strip(scan), (0, HEADER + GAP // 2))
-    top = HEADER + FRAME_HEIGHT + GAP + GAP // 2
+    top = HEADER + FRAME_HEIGHT + GAP + CAPTION
     for place, (caption, panel) in enumerate(_cloud_panels(scan)):
         left = GAP + place * (PANEL_WIDTH + GAP)
         row.paste(panel, (left, top))
-        _text(row, (left + 6, top + 4), caption, 13, FAINT)
+        _text(row, (left + 2, top - CAPTION), caption, 14, FAINT)
     row.paste(_legend(scan.label), (0, top + PANEL_HEIGHT + GAP // 2))
     return row
 
@@ -78,21 +78,16 @@ def _frame_strip(scan: BrowsedScan) -> Image.Image:
     picks = np.linspace(0, len(records), FRAMES, endpoint=False).astype(int)[:len(records)]
     for place, pick in enumerate(np.unique(picks)):
         size = ((slot - GAP - 2) // 2, FRAME_HEIGHT)
-        colour = _crop(scan, records[pick], size)
+        colour = frame_colour(scan.frame_root, records[pick], size)
         left = GAP + place * slot
-        strip.paste(Image.fromarray(colour[0]), (left, 0))
+        strip.paste(Image.fromarray(colour), (left, 0))
         if tree is not None:
-            label = frame_labels(*colour[1], tree, scan.label, SPACE.ignore_index).reshape(size[1], size[0])
-            mixed = np.where((label == SPACE.ignore_index)[..., None], colour[0] * 0.6,
-                             colour[0] * 0.4 + COLOURS[label] * 0.6)
+            points, valid = frame_points(scan.frame_root, records[pick], scan.frames, size)
+            label = frame_labels(points, valid, tree, scan.label, SPACE.ignore_index).reshape(size[1], size[0])
+            mixed = np.where((label == SPACE.ignore_index)[..., None], colour * 0.6,
+                             colour * 0.4 + COLOURS[label] * 0.6)
             strip.paste(Image.fromarray((mixed + 0.5).astype(np.uint8)), (left + size[0] + 2, 0))
     return strip
-
-
-def _crop(scan: BrowsedScan, record, size: Tuple[int, int]):
-    """Colour (H, W, 3) of a frame scaled to ``size``, and its (positions, validity)."""
-    return (frame_colour(scan.frame_root, record, size),
-            frame_points(scan.frame_root, record, scan.frames, size))
 
 
 def _cloud_panels(scan: BrowsedScan) -> List[Tuple[str, Image.Image]]:
