@@ -1,12 +1,14 @@
 """Named mappings, and SpUNet into a segmentor."""
+import copy
+
 import pytest
 import torch
 from test_transfer import assert_same
 from torch import nn
-from weights_models import OneStep, randomise, runner_for
+from weights_models import randomise, runner_for
 
 from mmdet3d.registry import MODELS
-from pretrain3d.engine.weights import WeightsError, get_mapping, load_weights
+from pretrain3d.engine.weights import WeightsError, convert_checkpoint, load_weights
 
 SPUNET = dict(type='SpUNet', in_channels=4, base_channels=4, encoder_channels=(4, 6, 8, 8), encoder_blocks=(1, 1, 1, 1),
               decoder_channels=(8, 6, 4, 4), decoder_blocks=(1, 1, 1, 1))
@@ -19,13 +21,24 @@ def spunet_checkpoint(tmp_path):
     return backbone, path
 
 
-def test_spunet_through_the_hook(tmp_path):
+@pytest.mark.parametrize('way', ['hook', 'convert', 'convert_checked'])
+def test_spunet_into_a_segmentor(tmp_path, way):
     backbone, path = spunet_checkpoint(tmp_path)
-    hook = dict(type='WeightTransferHook', checkpoint=path, source='encoder', target='part')
-    runner = runner_for(OneStep(SPUNET), tmp_path, [hook])
+    segmentor = dict(type='VoxelSegmentor', backbone=dict(SPUNET),
+                     decode_head=dict(type='SegmentationHead', in_channels=4, num_classes=3))
+    if way == 'hook':
+        hook = dict(type='WeightTransferHook', checkpoint=path, source='encoder', target='backbone')
+        runner = runner_for(segmentor, tmp_path, [hook])
+    else:
+        converted = str(tmp_path / 'converted.pth')
+        model = MODELS.build(copy.deepcopy(segmentor)) if way == 'convert_checked' else None
+        convert_checkpoint(path, converted, 'encoder', 'backbone', model=model)
+        runner = runner_for(segmentor, tmp_path, load_from=converted)
+    head = runner.model.decode_head.classifier.weight.detach().clone()
     runner.train()
     kernels = sum(tensor.dim() == 5 for tensor in backbone.parameters())
-    assert assert_same(runner.model.part, backbone) == kernels > 20
+    assert assert_same(runner.model.backbone, backbone) == kernels > 20
+    assert torch.equal(runner.model.decode_head.classifier.weight, head)
 
 
 def pointcept_names(backbone):
@@ -57,7 +70,3 @@ def test_pointcept_by_name(tmp_path):
     torch.save(dict(state_dict=nn.Linear(2, 2).state_dict()), path)
     with pytest.raises(WeightsError, match='not a Pointcept SpUNet'):
         load_weights(ours, path, mapping='pointcept_spunet')
-
-
-def test_mapping_is_known_by_name():
-    assert callable(get_mapping('pointcept_spunet'))

@@ -8,7 +8,7 @@ from test_transfer import assert_same
 from weights_models import ENCODER, OneStep, centerpoint_config, runner_for
 
 from mmdet3d.registry import MODELS
-from pretrain3d.engine.weights import WeightsError
+from pretrain3d.engine.weights import WeightsError, load_weights
 
 
 def transfer(checkpoint, target='part', **options):
@@ -49,6 +49,20 @@ def test_resumed_runs_keep_their_own_weights(pretext, checkpoint, tmp_path):
     resumed.train()
     assert assert_same(resumed.model.part, trained) == 21
     assert 'weights of gone.pth are not loaded again' in log_of(resumed)
+
+
+def test_checkpoint_of_a_real_run(tmp_path):
+    """What a run saves (log history, schedulers, optimiser, average) is read as data, and its average by name."""
+    scheduler = dict(type='OneCycleLR', eta_max=.1, total_steps=4, by_epoch=False)
+    first = runner_for(OneStep(ENCODER), tmp_path, [dict(type='EMAHook', momentum=.5)], iters=2,
+                       param_scheduler=[scheduler])
+    first.train()
+    path = str(tmp_path / 'iter_2.pth')
+    average = next(hook.ema_model for hook in first.hooks if type(hook).__name__ == 'EMAHook').module.part
+    for state_key, prefix, expected in ((None, 'part', average), ('ema_state_dict', 'part', first.model.part)):
+        model = OneStep(ENCODER)  # mmengine saves the average as state_dict, the trained weights as ema_state_dict
+        load_weights(model, path, source=prefix, target='part', state_key=state_key)
+        assert_same(model.part, expected)
 
 
 def test_resume_with_nothing_to_resume_from_is_a_fresh_start(pretext, checkpoint, tmp_path):

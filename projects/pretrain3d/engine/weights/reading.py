@@ -176,7 +176,9 @@ def read_state(path: str, state_key: Optional[str] = None,
                            f'{", ".join(map(str, list(content)[:12]))}: name one with state_key')
     metadata = dict(getattr(state, '_metadata', None) or {})
     tensors = OrderedDict((key, value) for key, value in state.items() if isinstance(value, torch.Tensor))
-    if tensors and all(key.startswith('module.') for key in tensors):  # saved from inside DistributedDataParallel
+    if state_key and tensors.get('steps') is not None and tensors['steps'].dim() == 0:  # counter of an averaged model
+        del tensors['steps']
+    if tensors and all(key.startswith('module.') for key in tensors):  # of a wrapper: DistributedDataParallel, average
         tensors = OrderedDict((key[7:], value) for key, value in tensors.items())
         metadata = {name[7:]: entry for name, entry in metadata.items() if name.startswith('module.')}
     return tensors, metadata
