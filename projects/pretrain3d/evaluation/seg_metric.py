@@ -26,13 +26,15 @@ class MeanIoUMetric(BaseMetric):
     accuracy. Predictions equal to the number of classes mean "none" and count as missed.
 
     Returned keys, for each level: ``miou/LEVEL``, ``macc/LEVEL`` (mean over classes of the share of its points found),
-    ``allacc/LEVEL`` (share of points found) and ``iou_LEVEL/CLASS``, all in [0, 1].
+    ``allacc/LEVEL`` (share of points found) and ``iou_LEVEL/CLASS`` of the classes that have one, all in [0, 1].
 
     Args:
         levels: ``'vertex'``: every original point against ``eval_ann_info['pts_semantic_mask']``; ``'voxel'``: every
             voxel against the majority of its points' labels, which needs the voxel predictions of ``VoxelSegmentor``.
         collect_device, prefix: mmengine's.
     """
+
+    default_prefix = ''  # the keys stand as they are
 
     def __init__(self,
                  levels: Sequence[str] = ('vertex', ),
@@ -68,7 +70,8 @@ class MeanIoUMetric(BaseMetric):
         table = [['level', *classes, 'miou', 'macc', 'allacc']]
         for level in self.levels:
             found = segmentation_scores(sum(result[level] for result in results))
-            scores.update({f'iou_{level}/{name}': float(iou) for name, iou in zip(classes, found['iou'])})
+            scores.update({f'iou_{level}/{name}': float(iou) for name, iou in zip(classes, found['iou'])
+                           if not np.isnan(iou)})
             means = {key: float(found[key]) for key in ('miou', 'macc', 'allacc')}
             scores.update({f'{key}/{level}': value for key, value in means.items()})
             table.append([level, *(f'{value:.4f}' for value in (*found['iou'], *means.values()))])
@@ -84,8 +87,8 @@ class MeanIoUMetric(BaseMetric):
         ignore_index = meta.get('ignore_index', num_classes)
         if ignore_index != num_classes:
             raise ValueError(f'the data set has ignore_index={ignore_index}; MeanIoUMetric needs the number of '
-                             f'classes, {num_classes}: set ignore_index={num_classes} in the data set config and map unlabelled '
-                             'points to it')
+                             f'classes, {num_classes}: set ignore_index={num_classes} in the data set config and map '
+                             'unlabelled points to it')
         return num_classes
 
     @staticmethod

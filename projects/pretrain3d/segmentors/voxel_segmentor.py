@@ -88,5 +88,6 @@ def _voxel_labels(data_samples: SampleList) -> Tensor:
     for sample in data_samples:
         if 'gt_pts_seg' not in sample or 'voxel_semantic_mask' not in sample.gt_pts_seg:
             raise KeyError(f'{sample.metainfo.get("lidar_path", "a sample")} has no voxel labels: pack '
-                           'pts_semantic_mask (PackPretrain3DInputs keys) and set num_classes in the Pretrain3DDataPreprocessor')
+                           'pts_semantic_mask (PackPretrain3DInputs keys) and set num_classes in the '
+                           'Pretrain3DDataPreprocessor')
     return torch.cat([sample.gt_pts_seg.voxel_semantic_mask for sample in data_samples])
