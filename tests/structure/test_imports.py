@@ -13,16 +13,17 @@ PACKAGE = ROOT / 'projects' / 'pretrain3d'
 RANK = dict(
     label_spaces=0, ops=0,
     backbones=1, heads=1, datasets=1, worlds=1, converters=1,
-    pretext=2,
+    pretext=2, pictures=2,
     contrastive_scene_contexts=3, point_prompt_training=3, coherent_semantic_cues=3, ponderv2=3,
     detectors=3, segmentors=3,
     evaluation=4, engine=4)
 # Equal-rank edges that the design allows on purpose.
 ALLOWED = {('ops', 'label_spaces'), ('engine', 'evaluation')}
-LIGHT = {'label_spaces', 'ops', 'worlds', 'converters'}
+LIGHT = {'label_spaces', 'ops', 'worlds', 'converters', 'pictures'}
 HEAVY = {'mmdet3d', 'mmdet', 'mmcv', 'mmengine'}
 # What a light room may reach inside the package.
-LIGHT_MAY = {'label_spaces': set(), 'ops': set(), 'worlds': {'label_spaces'}, 'converters': {'label_spaces'}}
+LIGHT_MAY = {'label_spaces': set(), 'ops': set(), 'worlds': {'label_spaces'}, 'converters': {'label_spaces'},
+             'pictures': {'label_spaces', 'converters'}}
 
 
 def imported(path: Path, package: Path = PACKAGE) -> set:
