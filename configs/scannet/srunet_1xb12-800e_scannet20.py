@@ -1,0 +1,5 @@
+# SRUNet-34C on colours alone, trained as the SpUNet beside it: a comparison at equal settings.
+_base_ = [
+    '../_base_/models/srunet.py', '../_base_/datasets/scannet20_seg.py', '../_base_/default_runtime.py',
+    '../_base_/schedules/sgd_onecycle_800e.py'
+]
