@@ -156,6 +156,18 @@ def test_every_parameter_gets_a_gradient():
     assert all(parameter.grad.any() for parameter in model.parameters())
 
 
+def test_autocast_on_cpu():
+    model, sparse = narrow(out_channels=4).eval(), random_sparse((20, 17, 9), (150, 100))
+    wanted = model(sparse)
+    with torch.autocast('cpu', torch.bfloat16):
+        out = model(sparse)
+        assert model(dict(sparse, voxels=sparse['voxels'][:0], coors=sparse['coors'][:0])).shape == (0, 4)
+    assert out.dtype == torch.bfloat16
+    assert (out - wanted).abs().max() < 3e-2 * wanted.abs().max()
+    out.float().sum().backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+
+
 def test_input_is_left_alone():
     sparse = random_sparse((17, 9, 12), (80, 60))
     before = copy.deepcopy(sparse)

@@ -98,9 +98,15 @@ def apply_norm(norm: nn.Module, features: Tensor) -> Tensor:
 
 
 def apply_conv(conv: nn.Module, x: SparseConvTensor) -> SparseConvTensor:
-    """Apply a sparse convolution; without voxels (spconv cannot) return no rows that hang in the graph."""
+    """Apply a sparse convolution; without voxels (spconv cannot) return no rows that hang in the graph.
+
+    Under autocast on the CPU it runs in float32, the one precision spconv has there.
+    """
     if x.features.shape[0]:
-        return conv(x)
+        if x.features.is_cuda or not torch.is_autocast_cpu_enabled():
+            return conv(x)
+        with torch.autocast('cpu', enabled=False):
+            return conv(x.replace_feature(x.features.float()))
     anchor = x.features.sum() + sum(parameter.sum() for parameter in conv.parameters())
     return x.replace_feature(x.features.new_zeros((0, conv.out_channels)) + anchor * 0)
 
