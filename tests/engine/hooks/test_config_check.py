@@ -145,7 +145,8 @@ class Nothing(BaseModel):
 def test_hook_stops_the_run(write, tmp_path):
     cfg = write('data_roots = 1\n')
     runner = Runner(
-        model=Nothing(), work_dir=str(tmp_path), cfg=cfg, default_scope='mmdet3d', train_cfg=dict(by_epoch=True, max_epochs=1),
+        model=Nothing(), work_dir=str(tmp_path), cfg=cfg, default_scope='mmdet3d',
+        train_cfg=dict(by_epoch=True, max_epochs=1),
         train_dataloader=dict(dataset=[torch.zeros(1)], batch_size=1, sampler=dict(type='DefaultSampler')),
         optim_wrapper=dict(optimizer=dict(type='SGD', lr=1.)), custom_hooks=[dict(type='ConfigCheckHook')])
     with pytest.raises(ValueError, match="nobody reads 'data_roots'"):

@@ -42,7 +42,7 @@ def test_spunet_into_a_segmentor(tmp_path, way):
 
 
 def pointcept_names(backbone):
-    """A state dict as Pointcept writes it, kernels of one tap in place of linear layers; its rules written backwards."""
+    """A state dict as Pointcept writes it: our rules backwards, kernels of one tap in place of linear layers."""
     state = {}
     for key, tensor in backbone.state_dict().items():
         parts = key.split('.')

@@ -67,8 +67,11 @@ def permutation(dims: int, source: str) -> Tuple[int, ...]:
     return (axes[-1], ) + axes[:-1] if source == '1' else axes[1:] + (axes[0], )
 
 
-def resolve_layout(sources: Mapping[str, torch.Tensor], targets: Mapping[str, torch.Tensor], kernels: Mapping[str, Kernel],
-                   metadata: Mapping[str, dict], requested: str = 'auto') -> str:
+def resolve_layout(sources: Mapping[str, torch.Tensor],
+                   targets: Mapping[str, torch.Tensor],
+                   kernels: Mapping[str, Kernel],
+                   metadata: Mapping[str, dict],
+                   requested: str = 'auto') -> str:
     """Decide in which layout a checkpoint holds its sparse kernels.
 
     A file has one layout. Evidence is a recorded version 2 (nobody writes it without meaning it) and every kernel

@@ -135,7 +135,8 @@ def read_file(path: str, drop_objects: bool = False) -> Any:
     except Exception as error:  # every version of torch raises something else
         first = error
     if kind != 'zip':
-        reason = (str(first).splitlines() or ['the file is empty'])[-1]
+        lines = str(first).splitlines() or ['the file is empty']
+        reason = next((line.strip() for line in lines if 'nsupported' in line), lines[-1])  # names the class
         raise WeightsError(f'{path} is not a checkpoint that can be read as plain weights; nothing in it was '
                            f'executed ({type(first).__name__}: {reason})') from None
     unpickler = DroppingUnpickler if drop_objects else DataUnpickler
