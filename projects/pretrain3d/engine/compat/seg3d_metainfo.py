@@ -5,7 +5,7 @@ import inspect
 
 
 def mend() -> None:
-    """Hand the constructor a copy of ``metainfo``, an empty one for ``None``."""
+    """Hand the constructor a copy of ``metainfo``, with all classes of the dataset where it names none."""
     from mmdet3d.datasets import Seg3DDataset
     original = Seg3DDataset.__init__
     if hasattr(original, 'copies_metainfo'):
@@ -15,7 +15,9 @@ def mend() -> None:
     @functools.wraps(original)
     def __init__(self, *args, **kwargs) -> None:
         call = signature.bind(self, *args, **kwargs)
-        call.arguments['metainfo'] = copy.deepcopy(call.arguments.get('metainfo')) or {}
+        metainfo = copy.deepcopy(call.arguments.get('metainfo')) or {}
+        metainfo.setdefault('classes', self.METAINFO['classes'])
+        call.arguments['metainfo'] = metainfo
         original(*call.args, **call.kwargs)
 
     __init__.copies_metainfo = True
