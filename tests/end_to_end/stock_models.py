@@ -77,7 +77,8 @@ def drawn_scene(seed: int = 0) -> Scene:
         centre = np.array([-y, -z, x])  # camera: x right, y down, z ahead
         u, v, _ = cam2img @ centre / centre[2]
         half = 1266 / centre[2] * np.array([length, height]) / 2
-        cam.append(dict(bbox_label=label, bbox_label_3d=label, bbox=[u - half[0], v - half[1], u + half[0], v + half[1]],
+        bbox = [u - half[0], v - half[1], u + half[0], v + half[1]]
+        cam.append(dict(bbox_label=label, bbox_label_3d=label, bbox=bbox,
                         bbox_3d=[*centre, length, height, width, yaw], velocity=[0.5, 0.], center_2d=[u, v],
                         depth=centre[2], attr_label=0))
     return Scene(points, boxes, labels, rng.integers(0, 255, (900, 1600, 3), dtype=np.uint8), cam2img, cam)

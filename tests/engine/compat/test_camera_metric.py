@@ -1,4 +1,4 @@
-"""nuScenes boxes of the camera metric on CPU beside mmdet3d's own function, whose ``.cuda()`` is turned into nothing."""
+"""nuScenes boxes of the camera metric on CPU beside mmdet3d's own function, its ``.cuda()`` turned into nothing."""
 import numpy as np
 import pytest
 import torch

@@ -62,8 +62,8 @@ class Line(BaseModel):
 
 class Points(torch.utils.data.Dataset):
     """Six points, with every kind of value that a dataset's metainfo has been seen to hold."""
-    metainfo = dict(classes=('a', 'b'), palette=[(1, 2, 3)], seg_label_mapping=np.arange(5), cfg=ConfigDict(a=dict(b=1)),
-                    size=np.float32(3), count=np.int64(1), ignored={1, 2})
+    metainfo = dict(classes=('a', 'b'), palette=[(1, 2, 3)], seg_label_mapping=np.arange(5),
+                    cfg=ConfigDict(a=dict(b=1)), size=np.float32(3), count=np.int64(1), ignored={1, 2})
 
     def __len__(self):
         return 6
@@ -120,7 +120,8 @@ def test_foreign_functions_stay_refused(tmp_path):
         load(tmp_path / 'foreign.pth')
 
 
-@pytest.mark.parametrize('version, registered', [('2.13.0+cpu', True), ('2.6.0', True), ('2.5.1', False), ('2.1.2', False)])
+@pytest.mark.parametrize('version, registered', [('2.13.0+cpu', True), ('2.6.0', True), ('2.5.1', False),
+                                                 ('2.1.2', False)])
 def test_registered_where_torch_obeys_the_list(monkeypatch, version, registered):
     calls = []
     monkeypatch.setattr(torch, '__version__', version)

@@ -53,7 +53,8 @@ def annotations(shift: float = 0.0, keep: float = 1.0) -> list:
         location = np.stack([np.arange(count) * 8.0 - 20, np.full(count, 1.7), rng.uniform(8, 30, count)], 1)
         left = np.arange(count) * 200.0
         rows = dict(name=np.array(['Car'] * count), truncated=np.zeros(count), occluded=np.zeros(count),
-                    alpha=np.full(count, -10.), bbox=np.stack([left, np.full(count, 100.), left + 120, np.full(count, 190.)], 1),
+                    alpha=np.full(count, -10.),
+                    bbox=np.stack([left, np.full(count, 100.), left + 120, np.full(count, 190.)], 1),
                     dimensions=np.tile([3.9, 1.6, 1.6], (count, 1)), location=location + [shift, 0, 0],
                     rotation_y=rng.uniform(-3, 3, count), score=rng.uniform(0.3, 1, count))
         chosen = rng.uniform(size=count) < keep
