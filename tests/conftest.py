@@ -7,6 +7,8 @@ import pytest
 THREADS = '1' if os.environ.get('PYTEST_XDIST_WORKER') else '2'
 for name in ('OMP_NUM_THREADS', 'MKL_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'NUMBA_NUM_THREADS'):
     os.environ.setdefault(name, THREADS)
+# Threads that spin while they wait starve the other test process: seconds instead of tenths for a sparse step.
+os.environ.setdefault('OMP_WAIT_POLICY', 'passive')
 os.environ.setdefault('MPLBACKEND', 'Agg')
 
 

@@ -3,3 +3,4 @@ _base_ = [
     '../_base_/models/srunet.py', '../_base_/datasets/scannet20_seg.py', '../_base_/default_runtime.py',
     '../_base_/schedules/sgd_onecycle_800e.py'
 ]
+default_hooks = dict(checkpoint=dict(interval=20))

@@ -8,4 +8,3 @@ param_scheduler = [
     dict(type='OneCycleLR', eta_max=0.05, pct_start=0.05, div_factor=10, final_div_factor=1e4, end=800,
          by_epoch=True, convert_to_iter_based=True)
 ]
-default_hooks = dict(checkpoint=dict(interval=20))
