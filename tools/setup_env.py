@@ -1,8 +1,8 @@
-"""Makes ``.venv`` in this checkout: the pinned stack of requirements/lock.txt and pretrain3d itself, no compiler needed.
+"""Makes ``.venv`` in this checkout: the pinned stack of requirements/lock.txt and pretrain3d itself, no compiler.
 
 ``make test`` and ``make demo`` call it first; by hand: ``python3.11 tools/setup_env.py [--python PATH] [--check]``.
-It uses the standard library alone and runs under any Python >= 3.6, so that a wrong one gets a clear line. The record of
-what was installed is written last: without it an environment counts as interrupted and is made anew. Where the record
+It uses the standard library alone and runs under any Python >= 3.6, so that a wrong one gets a clear line. The record
+of what was installed is written last: without it an environment counts as interrupted and is made anew. Where the record
 and the lock differ, only what differs is installed. One process works at a time; the others wait.
 """
 import argparse
@@ -205,7 +205,7 @@ def verify(env: Environment) -> None:
 
 
 def ensure(env: Environment, asked=None, check_only: bool = False) -> None:
-    """Make the environment ready, doing no more than is needed; raises :class:`SetupError` with one line if it cannot."""
+    """Make the environment ready, doing no more than is needed; :class:`SetupError` with one line if it cannot."""
     started = time.time()
     check_platform()
     python, facts = find_python(asked) if asked else (None, None)

@@ -16,7 +16,7 @@ FAILURES = (
      r'NameResolutionError|Connection refused|ConnectTimeout|Read timed out|ReadTimeout|ProxyError|'
      r'Connection (?:reset|aborted|broken)|IncompleteRead',
      'the package index cannot be reached; check the network (or pip\'s index and proxy settings) and run it again'),
-    (r'CERTIFICATE_VERIFY_FAILED', 'the package index\'s certificate is not trusted here; set PIP_CERT and run it again'),
+    (r'CERTIFICATE_VERIFY_FAILED', 'the certificate of the package index is not trusted here; set PIP_CERT and run it again'),
     (r'No matching distribution found for (?P<what>\S+)', 'the package index has no wheel of {what} for this Python'),
     (r'not a supported wheel|THESE PACKAGES DO NOT MATCH', 'a downloaded package is damaged; run it again'),
     (r'(?P<what>\w*Error: .+)\s*\Z', '{what}'))
@@ -38,8 +38,9 @@ def diagnose(text: str, otherwise: str) -> str:
 class Progress:
     """One status line, rewritten in place on a terminal, printed every ``period`` seconds elsewhere."""
 
-    def __init__(self, stream=sys.stdout, period: float = 10.0):
-        self.stream, self.live, self.period = stream, stream.isatty(), period
+    def __init__(self, stream=None, period: float = 10.0):
+        self.stream = stream or sys.stdout
+        self.live, self.period = self.stream.isatty(), period
         self.shown, self.text, self.started = 0.0, '', time.time()
 
     def show(self, text: str, force: bool = False) -> None:
@@ -64,7 +65,8 @@ class Progress:
 
 def pip_environment(scratch) -> dict:
     """The user's environment (mirrors, proxies, caches stay) without what would make pip install elsewhere."""
-    dropped = {'PYTHONPATH', 'PYTHONHOME', 'PIP_TARGET', 'PIP_PREFIX', 'PIP_ROOT', 'PIP_REQUIRE_HASHES', 'PIP_NO_BINARY'}
+    dropped = {'PYTHONPATH', 'PYTHONHOME', 'PIP_TARGET', 'PIP_PREFIX', 'PIP_ROOT', 'PIP_REQUIRE_HASHES',
+               'PIP_NO_BINARY'}
     environ = {key: value for key, value in os.environ.items() if key not in dropped}
     environ.update(TMPDIR=str(scratch), PIP_USER='0', PIP_DISABLE_PIP_VERSION_CHECK='1', PIP_NO_INPUT='1',
                    PYTHONUNBUFFERED='1', PIP_PROGRESS_BAR='off', LC_ALL='C.UTF-8')

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Trains on a Slurm cluster, from any directory: slurm_train.sh PARTITION JOB_NAME CONFIG WORK_DIR [arguments of train.py]
+# Trains on a Slurm cluster, from any directory:
+#   slurm_train.sh PARTITION JOB_NAME CONFIG WORK_DIR [arguments of train.py]
 # (GPUS, GPUS_PER_NODE, CPUS_PER_TASK and SRUN_ARGS as in mmdet3d's). mmdet3d's own launcher starts `tools/train.py`
 # relative to the working directory, which its wheel does not have there; this one names mmdet3d's train.py in full.
 set -euo pipefail

@@ -15,8 +15,8 @@ ROOT = Path(os.environ['FAKE_ROOT'])
 ARGS = sys.argv[1:]
 ERRORS = {
     'enospc': 'ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device',
-    'offline': "WARNING: Retrying (Retry(total=0)) after connection broken by 'NewConnectionError(': Failed to establish "
-               "a new connection: [Errno -3] Temporary failure in name resolution')'\n"
+    'offline': "WARNING: Retrying (Retry(total=0)) after connection broken by 'NewConnectionError(': Failed to "
+               "establish a new connection: [Errno -3] Temporary failure in name resolution')'\n"
                'ERROR: No matching distribution found for beta==2.0',
     'missing': 'ERROR: No matching distribution found for beta==2.0',
     'strange': 'ERROR: the moon is in the wrong quarter'}

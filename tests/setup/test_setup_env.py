@@ -38,7 +38,8 @@ class Checkout:
     def start(self, *options: str, python=None) -> subprocess.Popen:
         """Start the set-up."""
         return subprocess.Popen(
-            [sys.executable, str(self.root / 'tools' / 'setup_env.py'), '--python', str(python or self.python), *options],
+            [sys.executable, str(self.root / 'tools' / 'setup_env.py'), '--python',
+             str(python or self.python), *options],
             env=dict(os.environ, FAKE_ROOT=str(self.fake), PYTHONDONTWRITEBYTECODE='1'), text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
