@@ -1,9 +1,9 @@
 """Makes ``.venv`` in this checkout: the pinned stack of requirements/lock.txt and pretrain3d itself, no compiler.
 
 ``make test`` and ``make demo`` call it first; by hand: ``python3.11 tools/setup_env.py [--python PATH] [--check]``.
-It uses the standard library alone and runs under any Python >= 3.6, so that a wrong one gets a clear line. The record
-of what was installed is written last: without it an environment counts as interrupted and is made anew. Where the record
-and the lock differ, only what differs is installed. One process works at a time; the others wait.
+It uses the standard library alone and runs under any Python >= 3.6, so that a wrong one gets a clear line.
+The record of what was installed is written last: without it an environment counts as interrupted and is made anew.
+Where record and lock differ, only the difference is installed. One process works at a time; the others wait.
 """
 import argparse
 import contextlib

@@ -16,7 +16,7 @@ FAILURES = (
      r'NameResolutionError|Connection refused|ConnectTimeout|Read timed out|ReadTimeout|ProxyError|'
      r'Connection (?:reset|aborted|broken)|IncompleteRead',
      'the package index cannot be reached; check the network (or pip\'s index and proxy settings) and run it again'),
-    (r'CERTIFICATE_VERIFY_FAILED', 'the certificate of the package index is not trusted here; set PIP_CERT and run it again'),
+    (r'CERTIFICATE_VERIFY_FAILED', 'the certificate of the package index is not trusted here; set PIP_CERT'),
     (r'No matching distribution found for (?P<what>\S+)', 'the package index has no wheel of {what} for this Python'),
     (r'not a supported wheel|THESE PACKAGES DO NOT MATCH', 'a downloaded package is damaged; run it again'),
     (r'(?P<what>\w*Error: .+)\s*\Z', '{what}'))

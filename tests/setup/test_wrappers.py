@@ -90,7 +90,8 @@ def test_without_mmdet3d_the_checkouts_own_python_takes_over(world):
 
 @pytest.mark.parametrize('name', ['dist_train.sh', 'dist_test.sh'])
 @pytest.mark.parametrize('active, own', [
-    ({}, True), ({'CONDA_DEFAULT_ENV': 'base'}, True), ({'VIRTUAL_ENV': '/m'}, False), ({'CONDA_DEFAULT_ENV': 'mmdet3d'}, False)])
+    ({}, True), ({'CONDA_DEFAULT_ENV': 'base'}, True), ({'VIRTUAL_ENV': '/m'}, False),
+    ({'CONDA_DEFAULT_ENV': 'mmdet3d'}, False)])
 def test_launcher_calls_mmdet3ds_with_the_right_python(world, name, active, own):
     own_python = world.own_python()
     status, out, err = world.run(world.checkout / 'tools' / name, 'cfg.py', '8', '4', '--resume', **active)
