@@ -57,7 +57,9 @@ def test_first_point_and_point_of_lowest_rank():
     points = clouds(1)
     cells = brute(points)
     first = build_sparse_batch(points, SIZE, reduce='first')
-    ranks = [torch.randperm(len(cloud)) for cloud in points]
+    torch.manual_seed(0)
+    ranks = [torch.randperm(len(cloud)).flip(0) if index else torch.arange(len(cloud)).flip(0)
+             for index, cloud in enumerate(points)]
     chosen = build_sparse_batch(points, SIZE, reduce='first', ranks=ranks, feature_dims=[4, 0])
     differ = 0
     for row, (cell, members) in enumerate(cells.items()):
@@ -107,7 +109,9 @@ def test_points_get_the_values_of_their_voxel_and_zero_outside():
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
 def test_same_on_the_gpu():
     points = clouds(3)
-    ranks = [torch.randperm(len(cloud)) for cloud in points]
+    torch.manual_seed(0)
+    ranks = [torch.randperm(len(cloud)).flip(0) if index else torch.arange(len(cloud)).flip(0)
+             for index, cloud in enumerate(points)]
     cpu = build_sparse_batch(points, SIZE, (-1, -1, -1, 1, 1, 1), reduce='first', ranks=ranks)
     gpu = build_sparse_batch([cloud.to('cuda') for cloud in points], SIZE, (-1, -1, -1, 1, 1, 1), reduce='first',
                              ranks=[rank.to('cuda') for rank in ranks])

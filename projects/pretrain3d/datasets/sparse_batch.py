@@ -67,7 +67,8 @@ def build_sparse_batch(points: Sequence[Tensor],
         coors=voxels.int(),
         batch_size=len(points),
         point2voxel=list(point2voxel.split(sizes)),
-        spatial_shape=shape)
+        spatial_shape=shape,
+        coors_order=coors_order)
 
 
 def _coordinates(xyz: Tensor, batch: Tensor, batch_size: int, voxel_size: Sequence[float],
