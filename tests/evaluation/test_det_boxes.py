@@ -38,7 +38,8 @@ def test_prediction_lands_where_mmdet3d_puts_it(tilt):
         np.testing.assert_allclose(our.velocity, their.velocity[:2], atol=1e-5)
         difference = Quaternion(our.rotation).inverse * their.orientation
         assert abs(difference.angle) < 1e-5
-        assert our.detection_name == CONVERTER_CLASSES[their.label] and our.detection_score == pytest.approx(their.score)
+        assert our.detection_name == CONVERTER_CLASSES[their.label]
+        assert our.detection_score == pytest.approx(their.score)
 
 
 def test_truth_and_prediction_of_the_same_box_coincide():

@@ -1,6 +1,7 @@
 """tools/demo.py without its long parts; tests/end_to_end/test_keyframe.py runs it whole (make test-full)."""
 import importlib.util
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -57,7 +58,7 @@ def test_progress_and_failure_of_a_script(demo, tmp_path, monkeypatch, capsys):
     """A stand-in for mmdet3d's script prints what mmengine prints."""
     (tmp_path / 'tools').mkdir()
     (tmp_path / 'tools' / 'good.py').write_text(
-        "print('11/21 - INFO - Iter(train) [ 10/150]  lr: 2.8e-04  eta: 0:03:24  time: 0.7  loss: 16179.3  a.loss: 1')\n"
+        "print('11/21 - INFO - Iter(train) [ 10/150]  lr: 2e-4  eta: 0:03:24  time: 0.7  loss: 16179.3  a.loss: 1')\n"
         "print('picture: x.png')")
     (tmp_path / 'tools' / 'bad.py').write_text("import sys\nprint('ValueError: no', file=sys.stderr)\n"
                                                "raise FileNotFoundError('points.bin does not exist: check data_root')")
@@ -65,8 +66,20 @@ def test_progress_and_failure_of_a_script(demo, tmp_path, monkeypatch, capsys):
     printed = demo.run('good.py', [], tmp_path / 'good.log', dict(os.environ))
     assert 'picture: x.png' in printed and (tmp_path / 'good.log').read_text() == printed
     assert 'step   10/150   loss 16179.300   time left 0:03:24' in capsys.readouterr().out
-    with pytest.raises(demo.DemoError, match='bad.py failed: FileNotFoundError: points.bin does not exist.*\n.*bad.log'):
+    message = 'bad.py failed: FileNotFoundError: points.bin does not exist.*\n.*bad.log'
+    with pytest.raises(demo.DemoError, match=message):
         demo.run('bad.py', [], tmp_path / 'bad.log', dict(os.environ))
+
+
+def test_the_info_file_is_checked_first(demo, tmp_path):
+    files = dict(old=dict(infos=[{}], metadata={}), empty=dict(metainfo={}, data_list=[]))
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(pickle.dumps(content))
+    with pytest.raises(demo.DemoError, match='old .*before mmdet3d 1.1.*update_infos_to_v2'):
+        demo.prepare(tmp_path / 'untrained.pth', tmp_path / 'old', 0)
+    with pytest.raises(demo.DemoError, match='holds 0 .*no frame 0.*--frame'):
+        demo.prepare(tmp_path / 'untrained.pth', tmp_path / 'empty', 0)
+    assert not (tmp_path / 'untrained.pth').exists()
 
 
 def test_table(demo):

@@ -129,8 +129,8 @@ def _draw_camera(axes: 'matplotlib.axes.Axes', name: str, frame: Frame) -> None:
     axes.set_title(name, fontsize=10, pad=3)
     image = _read_image(camera.path)
     if image is None:
-        axes.text(0.5, 0.5, f'no image at\n{osp.basename(camera.path)}', ha='center', va='center', fontsize=8, wrap=True,
-                  transform=axes.transAxes)
+        axes.text(0.5, 0.5, f'no image at\n{osp.basename(camera.path)}', ha='center', va='center', fontsize=8,
+                  wrap=True, transform=axes.transAxes)
         return
     size = (image.shape[1], image.shape[0])
     axes.imshow(image, interpolation='bilinear')

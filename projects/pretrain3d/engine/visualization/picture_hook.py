@@ -53,7 +53,8 @@ class DetectionPictureHook(Hook):
             folder = self.out_dir or osp.join(runner.log_dir, 'pictures')
             path = draw_detections(
                 make_frame(points, sample, info, dataset.metainfo['classes']), osp.join(folder, f'{name}.png'),
-                title=' '.join(filter(None, [self.title, name])), score_threshold=self.score_threshold, extent=self.extent)
+                title=' '.join(filter(None, [self.title, name])), score_threshold=self.score_threshold,
+                extent=self.extent)
             runner.logger.info(f'picture: {path}')
             self._drawn += 1
 
