@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from keyframe_world import write_frames
+from mmengine.config import Config
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,6 +41,17 @@ model = dict(
 @pytest.fixture
 def mmdet3d_script(monkeypatch):
     """Run mmdet3d's script in this process: mmdet3d_script('train.py', config, options, folder, checkpoint=None)."""
+    # mmengine formats the config six times a run, 1.7 s each.
+    pretty, texts = Config.pretty_text.fget, {}
+
+    def pretty_text(config):
+        key = repr(config._cfg_dict)
+        if key not in texts:
+            texts[key] = pretty(config)
+        return texts[key]
+
+    monkeypatch.setattr(Config, 'pretty_text', property(pretty_text))
+
     def run(name, config, options, folder, checkpoint=None):
         arguments = [str(config)] + ([str(checkpoint)] if checkpoint else []) + ['--work-dir', str(folder)]
         # mmengine keeps visualizers by name for the life of a process; a second run would write into the first's.
