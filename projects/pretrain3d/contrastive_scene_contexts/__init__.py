@@ -1,0 +1,1 @@
+"""Contrastive Scene Contexts, and PointContrast: contrast points between two partial views of one scene."""
