@@ -1,5 +1,7 @@
 """Settings that every test shares: the ``--full`` option, no display, no more threads than cores."""
+import dataclasses
 import os
+import types
 
 import pytest
 
@@ -23,3 +25,20 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         if 'full' in item.keywords:
             item.add_marker(skip)
+
+
+@pytest.fixture(scope='session')
+def drawn_scannet(tmp_path_factory):
+    """Three scans of the preset ``tiny``, in ScanNet's layout (``world``) and converted (``converted``); read only."""
+    from pretrain3d.converters.scannet.convert import convert
+    from pretrain3d.worlds.rooms import build as building
+    from pretrain3d.worlds.rooms.presets import PRESETS
+    root = tmp_path_factory.mktemp('drawn_scannet')
+    PRESETS['few'] = dataclasses.replace(PRESETS['tiny'], train=2, val=1)
+    try:
+        building.build(root / 'world', 'few', seed=4)
+        assert convert(root / 'world', root / 'converted', frame_step=1, quiet=True) == []
+        return types.SimpleNamespace(
+            world=root / 'world', converted=root / 'converted', preset=PRESETS['few'], seed=4)
+    finally:
+        del PRESETS['few']

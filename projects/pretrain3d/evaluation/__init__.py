@@ -1,3 +1,4 @@
 """Metrics and probes that mmdet3d lacks."""
 from .detection_metric import NuScenesInfoMetric  # noqa: F401
+from .instance_metric import ScanNetInstanceMetric  # noqa: F401
 from .seg_metric import MeanIoUMetric  # noqa: F401
