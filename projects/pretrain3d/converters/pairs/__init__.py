@@ -1,0 +1,1 @@
+"""Pairs of overlapping RGB-D frames: back-projected clouds, their overlap and their matching points."""
