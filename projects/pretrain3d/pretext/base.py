@@ -56,7 +56,7 @@ class PretextHead(BaseModule):
 
     - Keys that contain ``loss`` are back-propagated, scaled by ``loss_weight``; others are logged only.
     - It is called on every rank in every step, also when a view has no voxels there; reduce with
-      :func:`~.reduce.global_mean`, which takes empty tensors.
+      :func:`~pretrain3d.heads.global_mean`, which takes empty tensors.
     - It must not write into ``inputs`` or the encoded views: other heads read the same ones.
 
     Attributes:
