@@ -2,6 +2,7 @@
 from .hardest_contrastive import HardestContrastiveLoss
 from .head import SceneContextsHead
 from .model import ContrastiveSceneContexts
+from . import pair_dataset, pair_transforms  # noqa: F401  (registers)
 from .partitions import PRESETS, Partition, get_partition
 from .scene_context_loss import SceneContextLoss, scene_context_losses
 
