@@ -29,12 +29,12 @@ def pytest_collection_modifyitems(config, items):
 
 @pytest.fixture(scope='session')
 def drawn_scannet(tmp_path_factory):
-    """Three scans of the preset ``tiny``, in ScanNet's layout (``world``) and converted (``converted``); read only."""
+    """Five scans of the preset ``tiny``, in ScanNet's layout (``world``) and converted (``converted``); read only."""
     from pretrain3d.converters.scannet.convert import convert
     from pretrain3d.worlds.rooms import build as building
     from pretrain3d.worlds.rooms.presets import PRESETS
     root = tmp_path_factory.mktemp('drawn_scannet')
-    PRESETS['few'] = dataclasses.replace(PRESETS['tiny'], train=2, val=1)
+    PRESETS['few'] = dataclasses.replace(PRESETS['tiny'], train=3, val=2)
     try:
         building.build(root / 'world', 'few', seed=4)
         assert convert(root / 'world', root / 'converted', frame_step=1, quiet=True) == []

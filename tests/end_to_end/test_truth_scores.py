@@ -25,7 +25,7 @@ def samples_of(folder, name, pipeline):
         data_prefix=dict(pts='points', pts_semantic_mask='semantic_mask', pts_instance_mask='instance_mask'),
         pipeline=[LOAD, *pipeline, dict(type='Pack3DDetInputs', keys=['points'])])) for split in ('train', 'val')]
     packed = [dataset[i] for dataset in sets for i in range(len(dataset))]
-    assert len(packed) == 3
+    assert len(packed) == 5
     return sets[0].metainfo, packed
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 from plyfile import PlyData
 from pretrain3d.label_spaces import get_label_space
 from pretrain3d.worlds.render import Caster
@@ -121,33 +120,6 @@ def test_axis_alignment_levels_the_floor_and_the_walls(world):
     # The slab's upper side; 2 mm of noise.
     assert np.median(np.abs(xyz[floor][:, 2])) < 0.01
     assert xyz[:, 2].max() < 2.8
-
-
-def test_frames_reproject_onto_the_mesh(world):
-    """99 % of valid pixels lie within 2 cm of the mesh, and show the colour that is there."""
-    from scipy.spatial import cKDTree
-    folder, mesh, _, _, _ = read(world, 'scene0001_00')
-    vertices = np.stack([np.asarray(mesh['vertex'][axis], np.float64) for axis in 'xyz'], 1)
-    faces = np.stack(list(mesh['face']['vertex_indices']))
-    corners = vertices[faces]
-    # Dense samples of every face stand for the surface: 5 mm apart on 10 cm faces.
-    rng = np.random.default_rng(0)
-    weight = rng.dirichlet((1, 1, 1), (len(faces), 40))
-    tree = cKDTree(np.einsum('fkc,fcd->fkd', weight, corners).reshape(-1, 3))
-    intrinsic = np.loadtxt(folder / 'intrinsic' / 'intrinsic_depth.txt')
-    distances = []
-    for index in range(4):
-        depth = np.asarray(Image.open(folder / 'depth' / f'{index}.png')).astype(float) / 1000
-        v, u = np.nonzero(depth)
-        z = depth[v, u]
-        camera = np.stack([(u - intrinsic[0, 2]) * z / intrinsic[0, 0], (v - intrinsic[1, 2]) * z / intrinsic[1, 1], z], 1)
-        pose = np.loadtxt(folder / 'pose' / f'{index}.txt')
-        distances.append(tree.query(camera @ pose[:3, :3].T + pose[:3, 3])[0])
-        assert np.linalg.det(pose[:3, :3]) == pytest.approx(1, abs=1e-4)
-    distances = np.concatenate(distances)
-    assert len(distances) > 4 * 64 * 48 * 0.5
-    # Samples are up to about 1 cm from the nearest surface point, hence the slack over 2 cm.
-    assert (distances < 0.03).mean() > 0.99 and np.median(distances) < 0.012
 
 
 def test_same_seed_same_bytes_other_seed_other_room(tmp_path, world):
