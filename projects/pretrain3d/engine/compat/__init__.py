@@ -7,7 +7,7 @@ mmdet3d 1.4.0 on its own default arguments are gone.
 import importlib
 
 # In this order: what mmdet3d binds at its own import comes before the first line that imports it.
-BEFORE_MMDET3D = ('spconv_alias', 'mmcv_ext', 'checkpoint_globals', 'numpy_long')
+BEFORE_MMDET3D = ('config_text', 'spconv_alias', 'mmcv_ext', 'checkpoint_globals', 'numpy_long')
 AFTER_MMDET3D = ('spconv_cpu', 'minkunet_voxels', 'minkunet_lists', 'seg3d_metainfo', 'camera_metric', 'kitti_overlap')
 
 _applied = False
