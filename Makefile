@@ -1,6 +1,6 @@
 # Everything sets itself up: `make test` and `make demo` need Python 3.11 (or 3.10) and nothing else. See `make help`.
-#   PYTHON=/path/to/python3.11   the interpreter to build .venv on      ARGS="-k voxel"   passed on to pytest or the demo
-#   INFO=/path/to/infos.pkl      the demo's info file                   JOBS=2            test processes
+#   PYTHON=/path/to/python3.11   the interpreter to build .venv on      ARGS="-k voxel"   passed on to pytest or a demo
+#   INFO=/path/to/infos.pkl      the keyframe demo's info file          JOBS=2            test processes
 PYTHON ?=
 ARGS ?=
 INFO ?=
@@ -14,7 +14,7 @@ BOOT = $(firstword $(foreach python,$(PYTHON) python3.11 python3.10 python3 pyth
 RUN = $(or $(BOOT),$(error set-up failed: there is no Python on the PATH; install 3.11 or name it: make PYTHON=...))
 ASKED = $(if $(PYTHON),--python "$(PYTHON)")
 
-.PHONY: help setup test test-full demo wheels lock clean
+.PHONY: help setup test test-full demo demo-keyframe wheels lock clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -32,8 +32,11 @@ test-full: setup  ## the test suite with compiled mmcv and the full-size tests
 	@$(VENV_PY) tools/setup_full.py overlay
 	$(FULL_PY) -m pytest -n $(JOBS) --durations=25 --full $(ARGS)
 
-demo: setup  ## fine-tune mmdet3d's CenterPoint on one real keyframe (INFO=...) and draw what it finds
-	$(VENV_PY) tools/demo.py $(if $(INFO),--info "$(INFO)") $(ARGS)
+demo: setup  ## draw rooms, teach a segmentor on them with few labels, write a report (10 minutes)
+	$(VENV_PY) tools/demo.py $(ARGS)
+
+demo-keyframe: setup  ## fine-tune mmdet3d's CenterPoint on one real keyframe (INFO=...) and draw what it finds
+	$(VENV_PY) tools/demo_keyframe.py $(if $(INFO),--info "$(INFO)") $(ARGS)
 
 wheels: setup  ## compile mmcv once into the wheel cache (a C++ compiler, 7 minutes)
 	@$(VENV_PY) tools/setup_full.py wheels

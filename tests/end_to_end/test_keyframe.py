@@ -121,7 +121,7 @@ def test_a_missing_frame_is_named(tmp_path, monkeypatch, mmdet3d_script):
 @pytest.mark.full
 @needs_real
 def test_the_demo_learns_the_real_frame(tmp_path):
-    done = subprocess.run([sys.executable, str(ROOT / 'tools' / 'demo.py'), '--info', str(REAL[0]), '--work-dir',
+    done = subprocess.run([sys.executable, str(ROOT / 'tools' / 'demo_keyframe.py'), '--info', str(REAL[0]), '--work-dir',
                            str(tmp_path)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     after, before = map(float, re.search(r'at least 5 points is ([\d.]+) \(bar 0.8\), ([\d.]+) before',

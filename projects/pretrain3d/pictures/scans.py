@@ -98,10 +98,10 @@ class Converted:
         """The scan ``name``."""
         split, entry = self.entries[name]
         file = entry['lidar_points']['lidar_path']
-        points = self._array('points_normals', file, np.float32, 9)
+        points = self.array('points_normals', file, np.float32, 9)
         label = None
         if 'pts_semantic_mask_path' in entry:
-            label = SPACE.map_raw(self._array('semantic_mask', entry['pts_semantic_mask_path'], np.int64, 1)[:, 0])
+            label = SPACE.map_raw(self.array('semantic_mask', entry['pts_semantic_mask_path'], np.int64, 1)[:, 0])
             if len(label) != len(points):
                 raise SceneError(f'{self.root}/semantic_mask/{file}: {len(label)} labels for {len(points)} points; '
                                  f'remove records/{name}.json and convert again')
@@ -110,7 +110,8 @@ class Converted:
                            _named(entry.get('instances', [])), np.asarray(entry['axis_align_matrix']), frames,
                            Path(frames['root'] or self.root) if frames else self.root)
 
-    def _array(self, kind: str, file: str, dtype, columns: int) -> np.ndarray:
+    def array(self, kind: str, file: str, dtype, columns: int) -> np.ndarray:
+        """Numbers (rows, ``columns``) of ``<kind>/<file>``; SceneError where they are missing or cut short."""
         path = self.root / kind / file
         if not path.is_file():
             raise SceneError(f'{path} is missing; convert again with {CONVERT}')

@@ -95,7 +95,7 @@ def _cloud_panels(scan: BrowsedScan) -> List[Tuple[str, Image.Image]]:
     xyz, normal = _aligned(scan), scan.normal @ scan.axis_align[:3, :3].T
     radius = point_radius(xyz)
     size = (2 * PANEL_WIDTH, 2 * PANEL_HEIGHT)
-    oblique = view_from(xyz, _best_azimuth(xyz, normal, scan.label), ELEVATION, *size)
+    oblique = view_from(xyz, best_azimuth(xyz, normal, scan.label), ELEVATION, *size)
     above = view_from(xyz, -np.pi / 2, np.pi / 2, *size)
     index, depth = rasterise(oblique, xyz, normal, radius)
     edges = edge_shade(depth)
@@ -115,7 +115,7 @@ def _cloud_panels(scan: BrowsedScan) -> List[Tuple[str, Image.Image]]:
     return pictures
 
 
-def _best_azimuth(xyz: np.ndarray, normal: np.ndarray, label: Optional[np.ndarray]) -> float:
+def best_azimuth(xyz: np.ndarray, normal: np.ndarray, label: Optional[np.ndarray]) -> float:
     """The corner from which most furniture is seen, on a coarse picture; the first one for scans without labels."""
     if label is None:
         return float(AZIMUTHS[0])

@@ -1,6 +1,5 @@
-"""tools/demo.py without its long parts; tests/end_to_end/test_keyframe.py runs it whole (make test-full)."""
+"""tools/demo_keyframe.py without its long parts; tests/end_to_end/test_keyframe.py runs it whole (make test-full)."""
 import importlib.util
-import os
 import pickle
 import subprocess
 import sys
@@ -14,7 +13,8 @@ TOOLS = Path(__file__).resolve().parents[2] / 'tools'
 @pytest.fixture
 def demo(monkeypatch, tmp_path):
     """The script as a module, without the sample frame and without an info file in the environment."""
-    spec = importlib.util.spec_from_file_location('keyframe_demo', TOOLS / 'demo.py')
+    monkeypatch.syspath_prepend(TOOLS)
+    spec = importlib.util.spec_from_file_location('keyframe_demo', TOOLS / 'demo_keyframe.py')
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     monkeypatch.setattr(module, 'SAMPLES', tmp_path / 'samples')
@@ -54,23 +54,6 @@ def test_impossible_arguments(demo, arguments):
         demo.parse_args(arguments)
 
 
-def test_progress_and_failure_of_a_script(demo, tmp_path, monkeypatch, capsys):
-    """A stand-in for mmdet3d's script prints what mmengine prints."""
-    (tmp_path / 'tools').mkdir()
-    (tmp_path / 'tools' / 'good.py').write_text(
-        "print('11/21 - INFO - Iter(train) [ 10/150]  lr: 2e-4  eta: 0:03:24  time: 0.7  loss: 16179.3  a.loss: 1')\n"
-        "print('picture: x.png')")
-    (tmp_path / 'tools' / 'bad.py').write_text("import sys\nprint('ValueError: no', file=sys.stderr)\n"
-                                               "raise FileNotFoundError('points.bin does not exist: check data_root')")
-    monkeypatch.setattr(demo, 'ROOT', tmp_path)
-    printed = demo.run('good.py', [], tmp_path / 'good.log', dict(os.environ))
-    assert 'picture: x.png' in printed and (tmp_path / 'good.log').read_text() == printed
-    assert 'step   10/150   loss 16179.300   time left 0:03:24' in capsys.readouterr().out
-    message = 'bad.py failed: FileNotFoundError: points.bin does not exist.*\n.*bad.log'
-    with pytest.raises(demo.DemoError, match=message):
-        demo.run('bad.py', [], tmp_path / 'bad.log', dict(os.environ))
-
-
 def test_the_info_file_is_checked_first(demo, tmp_path):
     files = dict(old=dict(infos=[{}], metadata={}), empty=dict(metainfo={}, data_list=[]))
     for name, content in files.items():
@@ -94,5 +77,5 @@ def test_table(demo):
 
 
 def test_help():
-    done = subprocess.run([sys.executable, str(TOOLS / 'demo.py'), '--help'], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, str(TOOLS / 'demo_keyframe.py'), '--help'], capture_output=True, text=True)
     assert done.returncode == 0 and '--data-root' in done.stdout
