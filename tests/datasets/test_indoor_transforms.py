@@ -11,7 +11,6 @@ from pretrain3d.datasets import transforms_indoor as T
 from pretrain3d.datasets.point_index import AddPointIndex, split_index
 from pretrain3d.datasets.seeding import seeded
 from pretrain3d.datasets.sparse_batch import build_sparse_batch
-from pretrain3d.datasets.transforms_indoor.elastic import displacement, smooth_noise
 from pretrain3d.datasets.transforms_indoor.geometry import rotation_matrix
 
 
@@ -135,50 +134,6 @@ def test_center_shift():
     assert torch.equal(flat[:, 2], before[:, 2]) and not torch.equal(flat[:, :2], before[:, :2])
     steps = (T.CenterShift(step=0.5)(sample())['points'].tensor - before)[:, :3] / 0.5
     assert torch.allclose(steps, steps.round(), atol=1e-4) and (steps.abs() > 0.5).any()
-
-
-def test_elastic_displacement_equals_plain_trilinear_interpolation():
-    xyz = np.random.default_rng(1).uniform(-1, 2, (60, 3)).astype(np.float32)
-    spacing = 0.4
-    np.random.seed(7)
-    fast = displacement(xyz, spacing)
-    np.random.seed(7)
-    place = (xyz.astype(np.float64) - xyz.min(0)) / spacing + 1
-    noise = smooth_noise(np.ceil(place.max(0)).astype(int) + 2)
-    slow = np.zeros((60, 3))
-    for n, (x, y, z) in enumerate(place):
-        for corner in np.ndindex(2, 2, 2):
-            node = np.floor((x, y, z)).astype(int) + corner
-            weight = np.prod(1 - np.abs(node - (x, y, z)))
-            slow[n] += weight * noise[(slice(None), *node)]
-    assert np.allclose(fast, slow, atol=1e-5)
-
-
-def test_smoothing_is_two_box_filters_with_zeros_outside():
-    np.random.seed(2)
-    plain = np.random.standard_normal((3, 4, 5, 6)).astype(np.float32)
-    for _ in range(2):
-        for axis in (1, 2, 3):
-            padded = np.pad(plain, [(1, 1) if i == axis else (0, 0) for i in range(4)])
-            parts = [np.take(padded, np.arange(k, k + plain.shape[axis]), axis) for k in range(3)]
-            plain = sum(parts) / 3
-    np.random.seed(2)
-    assert np.allclose(smooth_noise((4, 5, 6)), plain, atol=1e-5)
-
-
-def test_elastic_is_smooth_and_bounded():
-    before = sample(4000)
-    np.random.seed(0)
-    after = T.ElasticDistortion(params=[(0.8, 1.6)], prob=1)(sample(4000))
-    xyz = before['points'].tensor[:, :3]
-    moved = after['points'].tensor[:, :3] - xyz
-    assert 0.1 < moved.std() < 0.2  # 0.1136 * 1.6 = 0.18, less at the border and between nodes
-    assert moved.abs().max() < 1.6
-    near = torch.cdist(xyz, xyz).fill_diagonal_(9).argmin(1)
-    close = (xyz - xyz[near]).norm(dim=1) < 0.1
-    assert close.sum() > 50
-    assert (moved - moved[near])[close].norm(dim=1).mean() < 0.2 * moved.norm(dim=1).mean()
-    assert torch.equal(after['points'].tensor[:, 3:], before['points'].tensor[:, 3:])
 
 
 def test_auto_contrast_formula():

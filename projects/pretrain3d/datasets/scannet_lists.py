@@ -5,6 +5,7 @@ Nothing that is pickled in a file is run.
 import json
 import pickle
 import types
+import zipfile
 import zlib
 from pathlib import Path
 from typing import Any, Dict, List, Sequence, Tuple, Union
@@ -17,8 +18,8 @@ PathLike = Union[str, Path]
 # What a dict of tensors, arrays, lists and numbers needs to be read.
 _DATA = {
     ('collections', 'OrderedDict'), ('collections', 'defaultdict'), ('builtins', 'dict'), ('builtins', 'list'),
-    ('builtins', 'tuple'), ('builtins', 'set'), ('_codecs', 'encode'), ('numpy', 'dtype'), ('numpy', 'ndarray'),
-    ('numpy', 'int32'), ('numpy', 'int64'), ('numpy.core.multiarray', '_reconstruct'),
+    ('builtins', 'tuple'), ('builtins', 'set'), ('builtins', 'bytes'), ('_codecs', 'encode'), ('numpy', 'dtype'),
+    ('numpy', 'ndarray'), ('numpy', 'int32'), ('numpy', 'int64'), ('numpy.core.multiarray', '_reconstruct'),
     ('numpy.core.multiarray', 'scalar'), ('numpy._core.multiarray', '_reconstruct'),
     ('numpy._core.multiarray', 'scalar'), ('torch._utils', '_rebuild_tensor'), ('torch._utils', '_rebuild_tensor_v2'),
     ('torch', 'LongStorage'), ('torch', 'IntStorage'),
@@ -29,6 +30,8 @@ class _DataUnpickler(pickle.Unpickler):
     """Unpickler that knows plain data only."""
 
     def find_class(self, module: str, name: str) -> Any:
+        # Protocol 2, torch's, writes Python 2's name of the module.
+        module = 'builtins' if module == '__builtin__' else module
         if (module, name) not in _DATA:
             raise pickle.UnpicklingError(f'it holds {module}.{name}, which is not plain data')
         return super().find_class(module, name)
@@ -53,7 +56,8 @@ def _read_dict(path: PathLike) -> Dict[str, Any]:
                 held = {name: file[name] for name in file.files}
         else:
             held = torch.load(path, map_location='cpu', pickle_module=_PICKLE, weights_only=False)
-    except (pickle.UnpicklingError, ValueError, RuntimeError, EOFError) as error:
+    except (pickle.UnpicklingError, zipfile.BadZipFile, ValueError, RuntimeError, EOFError, LookupError,
+            AttributeError, TypeError) as error:  # what torn files end in
         raise ValueError(f'{path} cannot be read as a list of labels: {error}') from error
     if not isinstance(held, dict):
         raise ValueError(f'{path} holds a {type(held).__name__}; it must hold a dict from scan to indices')
@@ -154,6 +158,11 @@ def choose_points(semantic: np.ndarray, instance: np.ndarray, count: int, ignore
     turn[by_group] = np.arange(len(rows)) - np.repeat(start, size)
     # Within a turn, objects in the order in which the permutation met their points: no object is favoured.
     return rows[np.argsort(turn, kind='stable')][:count].astype(np.int64)
+
+
+def choose_boxes(scan: str, count: int, boxes: int, seed: int = 0) -> np.ndarray:
+    """Rows (K,) int64, sorted, of ``boxes`` of a scan's ``count`` boxes; fewer boxes are part of more of one seed."""
+    return np.sort(scan_rng(scan, seed).permutation(count)[:boxes])
 
 
 def split_names(spec: Union[float, int, str, Path], names: Sequence[str], seed: int) -> Tuple[str, ...]:

@@ -1,6 +1,6 @@
-"""ScanNet with few scans, few labelled points or few boxes: the data-efficient benchmark as options of a data set."""
+"""ScanNet with few scans or few labelled points: the data-efficient benchmark as options of a data set."""
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Union
+from typing import Any, Dict, Optional, Sequence, Union
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -10,7 +10,7 @@ from mmdet3d.registry import DATASETS, TRANSFORMS
 from pretrain3d.label_spaces import get_label_space
 
 from .point_index import sample_name
-from .scannet_lists import choose_points, read_box_list, read_point_list, scan_rng, split_names
+from .scannet_lists import choose_points, read_point_list, scan_rng, split_names
 from .transforms_indoor.columns import LIMITED_KEY
 
 _META_KEYS = ('classes', 'palette', 'seg_valid_class_ids', 'seg_all_class_ids')
@@ -157,70 +157,3 @@ class LimitAnnotations(BaseTransform):
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}()'
-
-
-@TRANSFORMS.register_module()
-class LimitBoxes(BaseTransform):
-    """Keep few boxes of every scan; points outside the kept objects lose their labels.
-
-    Place it behind ``LoadAnnotations3D`` and ``PointSegClassMapping``, before anything that drops points or boxes.
-    Unlabelled objects count as background in the detector's loss, as in the published benchmark.
-
-    Required Keys:
-
-    - gt_bboxes_3d, gt_labels_3d
-    - ann_info (dict): with ``instance_id``, where there are point masks (our converter writes it)
-    - seg_label_mapping (np.ndarray), pts_semantic_mask, pts_instance_mask: where present
-
-    Modified Keys:
-
-    - gt_bboxes_3d, gt_labels_3d, pts_semantic_mask, pts_instance_mask
-
-    Args:
-        boxes (int or str): How many to draw for each scan, or a list file (:func:`~.scannet_lists.read_box_list`).
-        seed (int): Defaults to 0.
-    """
-
-    def __init__(self, boxes: Union[int, str], seed: int = 0) -> None:
-        if isinstance(boxes, int) and boxes < 1:
-            raise ValueError(f'LimitBoxes: boxes is {boxes}; it must be at least 1, or a list file')
-        self.boxes = boxes
-        self.seed = seed
-        self._list = None if isinstance(boxes, int) else read_box_list(boxes)
-
-    def transform(self, results: dict) -> dict:
-        """Limit the boxes.
-
-        Raises:
-            KeyError: The list has no entry for the scan.
-            ValueError: It lists a box that the scan has not.
-        """
-        rows = self._rows(results, len(results['gt_labels_3d']))
-        results['gt_bboxes_3d'] = results['gt_bboxes_3d'][rows]
-        results['gt_labels_3d'] = results['gt_labels_3d'][rows]
-        if 'pts_instance_mask' in results:
-            identities: List[int] = np.asarray(results['ann_info'].get('instance_id', ()))[rows].tolist() if len(
-                rows) else []
-            dropped = ~np.isin(results['pts_instance_mask'], identities)
-            results['pts_instance_mask'] = np.where(dropped, 0, results['pts_instance_mask'])
-            if 'pts_semantic_mask' in results:
-                # Raw id 0 is "not annotated" in ScanNet: where it maps to is the ignore label.
-                ignore = results['seg_label_mapping'][0]
-                results['pts_semantic_mask'] = np.where(dropped, ignore, results['pts_semantic_mask'])
-        return results
-
-    def _rows(self, results: dict, count: int) -> np.ndarray:
-        """Rows of the kept boxes (K,) int64, sorted."""
-        scan = scan_name(results)
-        if self._list is None:
-            return np.sort(scan_rng(scan, self.seed).permutation(count)[:self.boxes])
-        if scan not in self._list:
-            raise KeyError(f'{self.boxes} has no entry for {scan}: it is a list of another split')
-        rows = np.sort(self._list[scan])
-        if len(rows) and rows[-1] >= count:
-            raise ValueError(f'{self.boxes} lists box {rows[-1]} of {scan}, which has {count}: it was made for other '
-                             'boxes')
-        return rows
-
-    def __repr__(self) -> str:
-        return f'{type(self).__name__}(boxes={self.boxes!r}, seed={self.seed})'
