@@ -65,7 +65,8 @@ def as_it_is(cfg: Config) -> None:
 
 def wide_voxels(cfg: Config) -> None:
     """The recipe's own network on voxels of 20 cm: a few hundred instead of a hundred thousand."""
-    cfg.model.data_preprocessor.voxel_size = 0.2
+    if 'voxel_size' in cfg.model.data_preprocessor:  # VoteNet reads points
+        cfg.model.data_preprocessor.voxel_size = 0.2
 
 
 STEPS = dict(keyframe=(synthetic_keyframe, as_it_is), scannet=(drawn_rooms, wide_voxels))
