@@ -7,8 +7,8 @@ Every frame is back-projected, thinned and stored once below ``frame_pairs/``; `
 pairs with their overlap. The defaults are the thresholds of the released code of Contrastive Scene Contexts. Only the
 train split is used unless --splits says otherwise (the released lists mix in the validation scans).
 
-Storage is 15 bytes per point (9 with --dtype float16): 0.33 MB per 640 x 480 frame at 2 cm. --tables all adds the matches
-of every pair, 4 bytes each: 0.8 MB per pair, more than the frames wherever many overlap. Without it
+Storage is 15 bytes per point (9 with --dtype float16): 0.33 MB per 640 x 480 frame at 2 cm. --tables all adds the
+matches of every pair, 4 bytes each: 0.8 MB per pair, more than the frames wherever many overlap. Without it
 MatchViews(source='radius') finds the same matches while loading.
 
 Run it again after an interruption: it does only what is missing. What could not be used is listed at the end.

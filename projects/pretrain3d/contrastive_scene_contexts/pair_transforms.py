@@ -240,8 +240,8 @@ class MatchViews(BaseTransform):
                            f'{sorted(results.get("views", {}))}; put MakeViews before it')
         index = split_index(results['views'][name]['points'])[1]
         if index is None:
-            raise ValueError(f'{sample_name(results)}: the points of {name!r} have no index column: start the view with '
-                             'TakeFrame, or put AddPointIndex before MakeViews')
+            raise ValueError(f'{sample_name(results)}: the points of {name!r} have no index column: start the view '
+                             'with TakeFrame, or put AddPointIndex before MakeViews')
         return index
 
     def _by_radius(self, results: dict, first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -249,8 +249,8 @@ class MatchViews(BaseTransform):
         for name, index in zip(self.views, (first, second)):
             view = results['views'][name]
             if WORLD_KEY not in view:
-                raise KeyError(f"{sample_name(results)}: MatchViews(source='radius') needs xyz_world of {name!r}: start "
-                               'the view with TakeFrame, or put KeepWorldCoordinates before MakeViews')
+                raise KeyError(f"{sample_name(results)}: MatchViews(source='radius') needs xyz_world of {name!r}: "
+                               'start the view with TakeFrame, or put KeepWorldCoordinates before MakeViews')
             clouds.append(torch.from_numpy(view[WORLD_KEY][index]).double())
         return radius_join(*clouds, self.radius)[0].numpy()
 

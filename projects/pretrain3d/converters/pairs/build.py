@@ -1,5 +1,6 @@
 """Builds the frame pairs of converted scans and lists them in one info file per split."""
 import functools
+import json
 import pickle
 from dataclasses import asdict
 from pathlib import Path
@@ -92,7 +93,9 @@ def build_pairs(root: Path, out: Path, split: str = 'train', options: PairOption
     if not done:
         raise SceneError(f'{source}: no pairs in any of {len(chosen)} scans; first: {skipped[0][0]}: {skipped[0][1]}')
     records = list(done.values())
-    data_list = [pair for record in records for pair in record['pairs']]
+    # Through JSON, because a pickle also tells which equal strings are one object: that must not depend on who made a
+    # record, this process, another one, or an earlier run.
+    data_list = json.loads(json.dumps([pair for record in records for pair in record['pairs']]))
     info = dict(
         metainfo=dict(dataset=meta.get('dataset', source.name.split('_frames_')[0]), content='frame_pairs',
                       info_version=INFO_VERSION, split=split, source=source.name, num_scans=len(records),
