@@ -38,7 +38,7 @@ train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=ma
 val_cfg = dict()
 test_cfg = dict()
 optim_wrapper = dict(
-    type='OptimWrapper', optimizer=dict(type='AdamW', lr=8e-3, weight_decay=0.01), clip_grad=dict(max_norm=10))
-param_scheduler = [dict(type='OneCycleLR', eta_max=8e-3, total_steps=max_iters, pct_start=0.2, by_epoch=False)]
+    type='OptimWrapper', optimizer=dict(type='AdamW', lr=2e-3, weight_decay=0.01), clip_grad=dict(max_norm=10))
+param_scheduler = [dict(type='OneCycleLR', eta_max=2e-3, total_steps=max_iters, pct_start=0.2, by_epoch=False)]
 default_hooks = dict(logger=dict(interval=20), checkpoint=dict(by_epoch=False, interval=max_iters))
 log_processor = dict(window_size=20, by_epoch=False)

@@ -13,17 +13,20 @@ from pretrain3d.datasets.sparse_batch import build_sparse_batch, vote_voxel_labe
 
 LOAD = dict(type='LoadPointsFromFile', coord_type='DEPTH', shift_height=False, use_color=True, load_dim=6,
             use_dim=[0, 1, 2, 3, 4, 5])
+OURS = dict(type='LoadPointsChecked', coord_type='DEPTH', load_dim=6, use_dim=6)
 MASKS = [dict(type='LoadAnnotations3D', with_bbox_3d=False, with_label_3d=False, with_mask_3d=True, with_seg_3d=True),
          dict(type='PointSegClassMapping')]
 
 
-def samples_of(folder, name, pipeline):
-    """Data set of both splits' scans in test mode, and what the test pipeline makes of them."""
+def samples_of(folder, name, pipeline, ours=False):
+    """Metainfo of the data set and its scans of both splits by a test pipeline of mmdet3d's or our loader and packer."""
     init_default_scope('mmdet3d')
     sets = [DATASETS.build(dict(
         type=name, data_root=str(folder), ann_file=f'scannet_infos_{split}.pkl', test_mode=True,
         data_prefix=dict(pts='points', pts_semantic_mask='semantic_mask', pts_instance_mask='instance_mask'),
-        pipeline=[LOAD, *pipeline, dict(type='Pack3DDetInputs', keys=['points'])])) for split in ('train', 'val')]
+        pipeline=[OURS if ours else LOAD, *pipeline,
+                  dict(type='PackPretrain3DInputs' if ours else 'Pack3DDetInputs', keys=['points'])]))
+            for split in ('train', 'val')]
     packed = [dataset[i] for dataset in sets for i in range(len(dataset))]
     assert len(packed) == 5
     return sets[0].metainfo, packed
@@ -64,8 +67,9 @@ def test_indoor_metric(drawn_scannet, corrupted):
 
 
 @pytest.mark.parametrize('corrupted', [False, True])
-def test_semantic_metrics(drawn_scannet, corrupted):
-    meta, samples = samples_of(drawn_scannet.converted, 'ScanNetSegDataset', MASKS)
+@pytest.mark.parametrize('ours', [False, True])
+def test_semantic_metrics(drawn_scannet, corrupted, ours):
+    meta, samples = samples_of(drawn_scannet.converted, 'ScanNetSegDataset', MASKS, ours)
     for sample in samples:
         mask = torch.from_numpy(truth(sample, 'pts_semantic_mask')).long()
         sparse = build_sparse_batch([sample['inputs']['points']], (0.02, ) * 3)
@@ -83,9 +87,9 @@ def test_semantic_metrics(drawn_scannet, corrupted):
         assert 0.5 < score < 1 if corrupted else score == 1
 
 
-def instance_samples(folder):
+def instance_samples(folder, ours=False):
     """Samples whose prediction is the truth: each object of the 18 classes is an instance."""
-    meta, samples = samples_of(folder, 'ScanNetInstanceSegDataset', MASKS)
+    meta, samples = samples_of(folder, 'ScanNetInstanceSegDataset', MASKS, ours)
     for sample in samples:
         semantic, instance = truth(sample, 'pts_semantic_mask'), truth(sample, 'pts_instance_mask')
         mask = np.full(len(semantic), -1)
@@ -99,9 +103,9 @@ def instance_samples(folder):
     return meta, samples
 
 
-@pytest.mark.parametrize('size', [10, 100])
-def test_instance_metric(drawn_scannet, size):
-    meta, samples = instance_samples(drawn_scannet.converted)
+@pytest.mark.parametrize('size, ours', [(10, False), (100, False), (10, True)])
+def test_instance_metric(drawn_scannet, size, ours):
+    meta, samples = instance_samples(drawn_scannet.converted, ours)
     metric = dict(type='ScanNetInstanceMetric', min_region_size=size)
     scores = evaluate(metric, meta, samples)
     assert len(scores) >= 3 + 3 * 4 and set(scores.values()) == {1}
