@@ -39,7 +39,8 @@ def test_box_list(tmp_path):
 
 def test_without_option_or_instances():
     untouched = LimitBoxes()(boxes())
-    assert untouched['gt_bboxes_3d'].tolist() == [0, 1, 2, 3, 4] and untouched['pts_instance_mask'].tolist() == [*range(6)]
+    assert untouched['gt_bboxes_3d'].tolist() == [0, 1, 2, 3, 4]
+    assert untouched['pts_instance_mask'].tolist() == [0, 1, 2, 3, 4, 5]
     assert LimitBoxes()(dict(boxes(), limit_boxes=np.array([2])))['gt_bboxes_3d'].tolist() == [2]
     with pytest.raises(ValueError, match='no instance_id'):
         LimitBoxes(boxes=1)(dict(boxes(), ann_info={}))

@@ -52,7 +52,7 @@ def test_limits_on_converted_scans(drawn_scannet):
     init_default_scope('mmdet3d')
     folder = drawn_scannet.converted
     full = dataset(folder)
-    assert len(full) == 3 and len(dataset(folder, limit_scenes=0.5)) == 2 and len(dataset(folder, limit_scenes=0.1)) == 1
+    assert [len(dataset(folder, limit_scenes=share)) for share in (None, 0.5, 0.1)] == [3, 2, 1]
     drawn = {}
     for seed in (0, 1):
         limited_set = dataset(folder, limit_points=20, limit_seed=seed)
@@ -68,7 +68,8 @@ def test_limits_on_converted_scans(drawn_scannet):
     sample = listed[0]
     labelled = sample['data_samples'].gt_pts_seg.pts_semantic_mask < 20
     points = np.fromfile(folder / 'points_normals' / f'{name}.bin', np.float32).reshape(-1, 9)[[3, 7, 50]]
-    assert {tuple(row) for row in sample['inputs']['points'][labelled].tolist()} <= {tuple(row) for row in points.tolist()}
+    found = sample['inputs']['points'][labelled].tolist()
+    assert {tuple(row) for row in found} <= {tuple(row) for row in points.tolist()}
     assert len(listed) == 1 and 0 < labelled.sum() <= 3
     with pytest.raises(ValueError, match='no points for 2 scans'):
         dataset(folder, limit_points=str(folder.parent / 'points.json'))

@@ -19,7 +19,7 @@ MASKS = [dict(type='LoadAnnotations3D', with_bbox_3d=False, with_label_3d=False,
 
 
 def samples_of(folder, name, pipeline, ours=False):
-    """Metainfo of the data set and its scans of both splits by a test pipeline of mmdet3d's or our loader and packer."""
+    """Metainfo of the data set, and its scans through a test pipeline of mmdet3d's or of our loader and packer."""
     init_default_scope('mmdet3d')
     sets = [DATASETS.build(dict(
         type=name, data_root=str(folder), ann_file=f'scannet_infos_{split}.pkl', test_mode=True,

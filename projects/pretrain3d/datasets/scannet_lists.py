@@ -176,6 +176,6 @@ def split_names(spec: Union[float, int, str, Path], names: Sequence[str], seed: 
     listed = set(read_scene_list(spec))
     chosen = tuple(name for name in names if name in listed)
     if not chosen:
-        raise ValueError(f'none of the {len(listed)} scans of {spec} is in the data set: it is a list of another split, '
-                         'or the scans are not converted')
+        raise ValueError(f'none of the {len(listed)} scans of {spec} is in the data set: it is a list of another '
+                         'split, or the scans are not converted')
     return chosen

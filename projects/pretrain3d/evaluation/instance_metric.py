@@ -110,8 +110,8 @@ def encode_truth(semantic: np.ndarray, instance: np.ndarray, class_ids: Sequence
     if semantic.shape != instance.shape:
         raise ValueError(f'{len(semantic)} semantic labels but {len(instance)} instance ids')
     if len(semantic) and not 0 <= semantic.min() <= semantic.max() <= len(class_ids):
-        raise ValueError(f'labels lie in [{semantic.min()}, {semantic.max()}] but must be in [0, {len(class_ids)}]; map '
-                         'them with PointSegClassMapping behind LoadAnnotations3D')
+        raise ValueError(f'labels lie in [{semantic.min()}, {semantic.max()}] but must be in [0, {len(class_ids)}]; '
+                         'map them with PointSegClassMapping behind LoadAnnotations3D')
     encoded = np.zeros(len(semantic), np.int64)
     rows = np.flatnonzero((instance > 0) & (semantic < len(class_ids)))
     objects, number = np.unique(np.stack([semantic[rows], instance[rows]]), axis=1, return_inverse=True)
@@ -164,8 +164,8 @@ def _truth_masks(sample: dict) -> tuple:
     truth = sample.get('eval_ann_info') or {}
     missing = [key for key in ('pts_semantic_mask', 'pts_instance_mask') if key not in truth]
     if missing:
-        raise KeyError(f'eval_ann_info has no {missing}: put LoadAnnotations3D(with_mask_3d=True, with_seg_3d=True) and '
-                       'PointSegClassMapping into the test pipeline of a data set with test_mode=True')
+        raise KeyError(f'eval_ann_info has no {missing}: put LoadAnnotations3D(with_mask_3d=True, with_seg_3d=True) '
+                       'and PointSegClassMapping into the test pipeline of a data set with test_mode=True')
     return _numpy(truth['pts_semantic_mask']), _numpy(truth['pts_instance_mask'])
 
 
