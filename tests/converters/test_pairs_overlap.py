@@ -32,8 +32,8 @@ def random_frames(seed, count=12, spread=2.0):
 
 
 def distances(first, second):
-    difference = first[:, None] - second[None]
-    return (difference * difference).sum(-1)
+    x, y, z = (np.subtract.outer(first[:, axis], second[:, axis]) for axis in range(3))
+    return x * x + y * y + z * z
 
 
 def brute_overlaps(clouds, radius, least):
