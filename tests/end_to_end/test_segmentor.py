@@ -113,7 +113,7 @@ def test_unmapped_labels_are_refused(tmp_path):
         runner.val_loop.run()
 
 
-@pytest.mark.parametrize('name', ['spunet', 'srunet'])
+@pytest.mark.parametrize('name', ['spunet', 'srunet', 'minkunet'])
 def test_model_configs_build_and_step(name):
     """The full-size models, one step on a scan of one sample without points and one with."""
     import torch
