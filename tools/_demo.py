@@ -17,7 +17,7 @@ from _mmdet3d import ROOT
 
 TRAIN_LINE = re.compile(r'Iter\(train\)\s+\[\s*(\d+)/(\d+)\].*?eta: (\S+).*?\bloss: (\S+)')
 COUNT_LINE = re.compile(r'^\s*(\d+)/(\d+) (\w+), (\d+) s left')
-STOP_WAIT = 15  # seconds that a stopped script has to clean up
+STOP_WAIT = 30  # seconds that a stopped script has to clean up; a second Ctrl-C ends the wait
 
 
 class DemoError(Exception):
@@ -88,7 +88,7 @@ def _stop(process: subprocess.Popen) -> None:
     for number in (signal.SIGINT, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
+        with contextlib.suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
             process.wait(STOP_WAIT)
 
 

@@ -1,0 +1,69 @@
+"""Predictions written while a data set is tested."""
+import numpy as np
+import pytest
+import torch
+
+import pretrain3d  # noqa: F401
+from mmdet3d.registry import METRICS
+
+META = dict(classes=('wall', 'floor', 'desk'), seg_valid_class_ids=(1, 2, 14))
+
+
+def build(folder, meta=META, **config):
+    metric = METRICS.build(dict(type='DumpSegmentation', out_dir=str(folder), **config))
+    metric.dataset_meta = meta
+    return metric
+
+
+def sample(path, classes):
+    return dict(lidar_path=path, pred_pts_seg=dict(pts_semantic_mask=torch.as_tensor(classes)))
+
+
+def test_one_file_a_scan_in_the_order_of_the_points(tmp_path):
+    rng = np.random.default_rng(0)
+    scans = {f'scene{i}': rng.integers(0, 4, n) for i, n in enumerate((5, 0, 70))}
+    metric = build(tmp_path / 'deep' / 'out')
+    metric.process(None, [sample(f'/data/points/{name}.bin', classes) for name, classes in list(scans.items())[:2]])
+    assert len(list((tmp_path / 'deep' / 'out').iterdir())) == 2  # as soon as they are done
+    metric.process(None, [sample(f'/data/points/{name}.bin', classes) for name, classes in list(scans.items())[2:]])
+    assert metric.evaluate(3) == {}
+    assert sorted(path.name for path in (tmp_path / 'deep' / 'out').iterdir()) == [f'{name}.npy' for name in scans]
+    for name, classes in scans.items():
+        found = np.load(tmp_path / 'deep' / 'out' / f'{name}.npy')
+        assert found.dtype == np.uint8
+        np.testing.assert_array_equal(found, classes)
+
+
+def test_many_classes_fit(tmp_path):
+    metric = build(tmp_path, dict(classes=tuple(map(str, range(300)))))
+    metric.process(None, [sample('a.bin', [0, 299, 300])])
+    np.testing.assert_array_equal(np.load(tmp_path / 'a.npy'), [0, 299, 300])
+
+
+def test_text_holds_the_raw_ids_of_the_benchmark(tmp_path):
+    metric = build(tmp_path, form='txt')
+    metric.process(None, [sample('scene0707_00.bin', [2, 0, 3, 1])])
+    assert (tmp_path / 'scene0707_00.txt').read_text() == '14\n1\n0\n2\n'
+    with pytest.raises(ValueError, match="no seg_valid_class_ids.*form='npy'"):
+        build(tmp_path, dict(classes=META['classes']), form='txt').process(None, [sample('b.bin', [0])])
+    assert [path.name for path in tmp_path.iterdir()] == ['scene0707_00.txt']  # not half a file
+
+
+def test_samples_do_not_overwrite_each_other(tmp_path):
+    metric = build(tmp_path)
+    metric.process(None, [sample('00/000001.bin', [0]), sample('00/000001.bin', [0])])  # a sampler's padding
+    with pytest.raises(ValueError, match='00/000001.bin and 01/000001.bin would both be written to'):
+        metric.process(None, [sample('01/000001.bin', [1])])
+    assert np.load(tmp_path / '000001.npy') == [0]
+    other = build(tmp_path)  # the same, met by two processes
+    with pytest.raises(ValueError, match='would both be written'):
+        other.compute_metrics([('000001', '00/000001.bin'), ('000001', '01/000001.bin')])
+    again = build(tmp_path)
+    for folder in ('00', '01'):  # two tests of one metric, each of its own folder
+        again.process(None, [sample(f'{folder}/000001.bin', [0])])
+        again.evaluate(1)
+
+
+def test_unknown_form_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="'npy', 'txt'.*'bin'"):
+        build(tmp_path, form='bin')
