@@ -89,6 +89,21 @@ def test_batch_without_voxels_stays_in_the_graph():
         assert torch.equal(value, before[name]), name
 
 
+def test_every_norm_runs_without_voxels_in_the_same_order():
+    """Norms that synchronise would otherwise leave the other ranks waiting, or mix up their layers."""
+    model, order = narrow().train(), []
+    norms = [module for module in model.modules() if isinstance(module, torch.nn.BatchNorm1d)]
+    for module in norms:
+        # Not exactly BatchNorm1d, as norms that synchronise.
+        module.__class__ = type('Synchronised', (torch.nn.BatchNorm1d, ), dict(
+            forward=lambda self, x: order.append(id(self)) or x))
+    model(dict(voxels=torch.zeros(0, 3), coors=torch.zeros(0, 4).int(), batch_size=1, spatial_shape=[1, 1, 1]))
+    empty = order[:]
+    order.clear()
+    model(random_sparse((17, 9, 12), (80, 60)))
+    assert empty == order and sorted(order) == sorted(map(id, norms)) and len(norms) > 20
+
+
 def test_trains_on_one_voxel():
     model = narrow().train()
     out = model(random_sparse((1, 1, 1), (1, )))
