@@ -20,9 +20,9 @@ from mmcv.transforms import BaseTransform
 
 from mmdet3d.registry import TRANSFORMS
 from mmdet3d.structures.points import DepthPoints
+from pretrain3d.converters.pairs.neighbours import RadiusIndex
 from pretrain3d.converters.pairs.storage import read_frame, read_table
 from pretrain3d.datasets.point_index import AddPointIndex, sample_name, split_index
-from pretrain3d.ops.radius_join import radius_join
 
 WORLD_KEY = 'xyz_world'
 
@@ -251,8 +251,12 @@ class MatchViews(BaseTransform):
             if WORLD_KEY not in view:
                 raise KeyError(f"{sample_name(results)}: MatchViews(source='radius') needs xyz_world of {name!r}: "
                                'start the view with TakeFrame, or put KeepWorldCoordinates before MakeViews')
-            clouds.append(torch.from_numpy(view[WORLD_KEY][index]).double())
-        return radius_join(*clouds, self.radius)[0].numpy()
+            clouds.append(view[WORLD_KEY][index].astype(np.float64))
+        if not len(clouds[0]) or not len(clouds[1]):
+            return np.zeros((0, 2), np.int64)
+        # In a loader, on the CPU, several times as fast as ops.radius_join, and what made the stored tables.
+        counts, keys = RadiusIndex(clouds[1], self.radius).matches(clouds[0])
+        return np.stack([np.repeat(np.arange(len(counts)), counts), keys.astype(np.int64)], 1)
 
     def __repr__(self) -> str:
         return (f'{type(self).__name__}(source={self.source!r}, radius={self.radius}, min_pairs={self.min_pairs}, '
