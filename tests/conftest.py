@@ -6,7 +6,7 @@ import types
 import pytest
 
 # Before anything imports torch, numba or matplotlib. Under pytest-xdist every core already has a process of its own.
-THREADS = '1' if os.environ.get('PYTEST_XDIST_WORKER') else '2'
+THREADS = os.environ.get('OMP_NUM_THREADS') or ('1' if os.environ.get('PYTEST_XDIST_WORKER') else '2')
 for name in ('OMP_NUM_THREADS', 'MKL_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'NUMBA_NUM_THREADS'):
     os.environ.setdefault(name, THREADS)
 # Threads that spin while they wait starve the other test process: seconds instead of tenths for a sparse step.

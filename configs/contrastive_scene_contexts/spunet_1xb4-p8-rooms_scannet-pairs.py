@@ -1,16 +1,11 @@
-# Narrow SpUNet (1.1 M parameters), 8 cm voxels, 400 steps: for drawn rooms on a CPU, in minutes.
-_base_ = ['../_base_/datasets/scannet_frame_pairs.py', '../_base_/default_runtime.py']
+# Narrow SpUNet, 400 steps: for drawn rooms on a CPU, in minutes.
+_base_ = [
+    '../_base_/models/spunet_rooms.py', '../_base_/datasets/scannet_frame_pairs.py', '../_base_/default_runtime.py'
+]
 model = dict(
     type='ContrastiveSceneContexts',
-    data_preprocessor=dict(
-        type='Pretrain3DDataPreprocessor', voxel_size=0.08, reduce='mean', feature_dims=[3, 4, 5]),
-    # The backbone of configs/scannet/spunet_1xb4-rooms_scannet20.py, on colours alone: frames have no normals.
-    backbone=dict(
-        type='SpUNet', in_channels=3, base_channels=16, encoder_channels=(16, 32, 64, 64),
-        encoder_blocks=(1, 1, 1, 1), decoder_channels=(64, 32, 32, 32), decoder_blocks=(1, 1, 1, 1),
-        norm_cfg=dict(type='BN1d', eps=1e-3, momentum=0.1)),
     head=dict(
-        in_channels=32,
+        in_channels=24,
         out_channels=32,
         samples_per_scene=1024,
         # A frame of a room gives a few hundred matches: fewer negatives than the paper's 0.4 is made for.

@@ -1,5 +1,5 @@
-# The same from a pre-trained encoder; PRETRAIN3D_CHECKPOINT names the checkpoint of the pre-training.
-_base_ = ['./spunet_1xb4-rooms-scratch_scannet20.py']
+# The rooms recipe from a pre-trained encoder; PRETRAIN3D_CHECKPOINT names the checkpoint of the pre-training.
+_base_ = ['../../scannet/spunet_1xb4-rooms_scannet20.py']
 checkpoint = '{{$PRETRAIN3D_CHECKPOINT:work_dirs/spunet_1xb4-p8-rooms_scannet-pairs/iter_400.pth}}'
 custom_hooks = [
     dict(type='ConfigCheckHook'),

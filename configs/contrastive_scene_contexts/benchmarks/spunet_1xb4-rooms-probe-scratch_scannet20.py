@@ -1,5 +1,5 @@
 # Linear probe of an encoder that nobody trained: the floor of the other probe.
-_base_ = ['./spunet_1xb4-rooms-scratch_scannet20.py']
+_base_ = ['../../scannet/spunet_1xb4-rooms_scannet20.py']
 custom_hooks = [
     dict(type='ConfigCheckHook'),
     dict(type='InputCheckHook'),

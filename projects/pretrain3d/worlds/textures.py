@@ -70,9 +70,14 @@ def lattice_hash(lattice: np.ndarray, seed: int) -> np.ndarray:
     return (word >> np.uint64(11)).astype(np.float64) / float(1 << 53)
 
 
-# Material families shared by many classes, so that colour alone does not tell the class. (hue range, saturation, value)
+# Material families, each shared by several classes, so that colour hints at the class without telling it. (hue range, saturation, value)
 FAMILIES = dict(
     wood=((0.05, 0.11), (0.35, 0.7), (0.3, 0.75)),
+    oak=((0.08, 0.12), (0.35, 0.55), (0.6, 0.8)),
+    walnut=((0.03, 0.07), (0.5, 0.75), (0.2, 0.4)),
+    red_cloth=((-0.05, 0.06), (0.35, 0.65), (0.4, 0.8)),
+    green_cloth=((0.25, 0.45), (0.3, 0.6), (0.3, 0.7)),
+    blue_cloth=((0.55, 0.7), (0.3, 0.6), (0.3, 0.75)),
     fabric=((0.0, 1.0), (0.1, 0.6), (0.25, 0.8)),
     white=((0.08, 0.16), (0.0, 0.08), (0.75, 0.95)),
     metal=((0.55, 0.65), (0.02, 0.12), (0.3, 0.75)),
@@ -80,7 +85,8 @@ FAMILIES = dict(
     stone=((0.05, 0.15), (0.02, 0.15), (0.35, 0.7)),
     vivid=((0.0, 1.0), (0.5, 0.9), (0.4, 0.9)))
 PATTERNS = dict(
-    wood=('grain', 'grain', 'plain'), fabric=('plain', 'speckle', 'stripes', 'checker'), white=('plain',),
+    wood=('grain', 'grain', 'plain'), oak=('grain', 'plain'), walnut=('grain', 'plain'),
+    red_cloth=('plain', 'stripes'), green_cloth=('plain', 'speckle'), blue_cloth=('plain', 'checker'), fabric=('plain', 'speckle', 'stripes', 'checker'), white=('plain',),
     metal=('plain', 'plain', 'stripes'), paint=('plain', 'plain', 'plain', 'stripes'),
     stone=('speckle', 'checker', 'plain'), vivid=('speckle', 'checker', 'stripes', 'grain'))
 

@@ -11,7 +11,10 @@ from ..shapes import Item, Part, box, cylinder, folded_sheet
 from ..textures import Texture, draw
 
 Rng = np.random.Generator
-WOODEN = ('wood', 'wood', 'white', 'vivid')
+# What a kind of furniture is mostly made of; every list also holds materials of other kinds.
+PALE = ('oak', 'oak', 'wood', 'white')
+DARK = ('walnut', 'walnut', 'wood', 'vivid')
+LACQUERED = ('white', 'white', 'wood', 'metal')
 SOFT = ('fabric', 'fabric', 'vivid', 'white')
 CERAMIC = ('white', 'white', 'white', 'stone')
 
@@ -24,7 +27,7 @@ def _legs(width: float, depth: float, height: float, thick: float, texture: Text
 def chair(rng: Rng) -> Item:
     """Four legs or a pedestal, a seat, a back, at times arms."""
     width, depth, seat = rng.uniform(0.42, 0.55), rng.uniform(0.42, 0.55), rng.uniform(0.42, 0.5)
-    soft, hard = draw(rng, SOFT), draw(rng, ('wood', 'metal', 'vivid'))
+    soft, hard = draw(rng, ('red_cloth', 'red_cloth', 'fabric', 'vivid')), draw(rng, ('metal', 'metal', 'wood'))
     office = rng.random() < 0.4
     parts = [box((width, depth, 0.07), (0, 0, seat), soft),
              box((width, 0.06, rng.uniform(0.4, 0.55)), (0, depth / 2 - 0.03, seat + 0.27), soft)]
@@ -40,21 +43,21 @@ def chair(rng: Rng) -> Item:
 
 def table(rng: Rng) -> Item:
     """A round or square top on legs or on a pedestal."""
-    top, low = draw(rng, WOODEN), rng.random() < 0.25
+    top, low = draw(rng, PALE), rng.random() < 0.25
     width, depth = rng.uniform(0.8, 1.5), rng.uniform(0.7, 1.0)
     height = rng.uniform(0.38, 0.48) if low else rng.uniform(0.68, 0.78)
     if rng.random() < 0.35:
         parts = [cylinder((depth, depth, 0.05), (0, 0, height), top),
                  cylinder((0.12, 0.12, height), (0, 0, height / 2), top)]
     else:
-        parts = [box((width, depth, 0.05), (0, 0, height), top), *_legs(width, depth, height, 0.07, draw(rng, WOODEN))]
+        parts = [box((width, depth, 0.05), (0, 0, height), top), *_legs(width, depth, height, 0.07, draw(rng, PALE))]
     return Item('coffee table' if low else 'table', tuple(parts))
 
 
 def desk(rng: Rng) -> Item:
     """A top on two side panels with a back board and a block of drawers."""
     width, depth, height = rng.uniform(1.1, 1.6), rng.uniform(0.55, 0.75), rng.uniform(0.7, 0.77)
-    wood, front = draw(rng, WOODEN), draw(rng, WOODEN)
+    wood, front = draw(rng, LACQUERED), draw(rng, LACQUERED)
     parts = [box((width, depth, 0.04), (0, 0, height), wood),
              box((0.04, depth, height), (-width / 2 + 0.02, 0, height / 2), wood),
              box((0.04, depth, height), (width / 2 - 0.02, 0, height / 2), wood),
@@ -67,7 +70,7 @@ def sofa(rng: Rng) -> Item:
     """Base, back, two arms and cushions; the narrow ones are armchairs."""
     width = rng.uniform(0.85, 1.0) if rng.random() < 0.3 else rng.uniform(1.5, 2.2)
     depth, seat, arm = rng.uniform(0.8, 0.95), rng.uniform(0.4, 0.46), rng.uniform(0.14, 0.22)
-    cloth, cushion = draw(rng, SOFT), draw(rng, SOFT)
+    cloth, cushion = draw(rng, ('green_cloth', 'green_cloth', 'fabric', 'white')), draw(rng, SOFT)
     parts = [box((width, depth, seat), (0, 0, seat / 2), cloth),
              box((width, 0.22, 0.45), (0, depth / 2 - 0.11, seat + 0.2), cloth),
              *(box((arm, depth, 0.22), (side * (width / 2 - arm / 2), 0, seat + 0.1), cloth) for side in (-1, 1))]
@@ -79,7 +82,7 @@ def sofa(rng: Rng) -> Item:
 def bed(rng: Rng) -> Item:
     """Frame, mattress, blanket, headboard and pillows."""
     width, length, height = rng.uniform(1.0, 1.8), rng.uniform(1.95, 2.1), rng.uniform(0.42, 0.55)
-    wood, sheet, blanket = draw(rng, WOODEN), draw(rng, ('white', 'fabric')), draw(rng, SOFT)
+    wood, sheet, blanket = draw(rng, DARK), draw(rng, ('white', 'fabric')), draw(rng, ('blue_cloth', 'blue_cloth', 'fabric'))
     board = rng.uniform(0.8, 1.1)
     parts = [box((width, length, height * 0.55), (0, 0, height * 0.275), wood),
              box((width * 0.97, length * 0.97, height * 0.45), (0, 0, height * 0.775), sheet),
@@ -98,7 +101,7 @@ def cabinet(rng: Rng) -> Item:
     tall = rng.random() < 0.4
     width, depth = rng.uniform(0.7, 1.5), rng.uniform(0.4, 0.6)
     height = rng.uniform(1.6, 2.1) if tall else rng.uniform(0.7, 1.1)
-    body, door_texture = draw(rng, WOODEN), draw(rng, WOODEN)
+    body, door_texture = draw(rng, DARK), draw(rng, DARK)
     leaf = width / 2 - 0.03
     parts = [box((width, depth, height), (0, 0, height / 2), body)]
     parts += [box((leaf, 0.03, height - 0.12), (side * (leaf / 2 + 0.01), -depth / 2 - 0.01, height / 2), door_texture)
@@ -109,7 +112,7 @@ def cabinet(rng: Rng) -> Item:
 def bookshelf(rng: Rng) -> Item:
     """An open frame with boards and rows of books."""
     width, depth, height = rng.uniform(0.7, 1.2), rng.uniform(0.28, 0.38), rng.uniform(1.4, 2.0)
-    wood, levels = draw(rng, WOODEN), int(rng.integers(4, 6))
+    wood, levels = draw(rng, ('walnut', 'oak', 'wood')), int(rng.integers(4, 6))
     parts = [box((0.04, depth, height), (side * (width / 2 - 0.02), 0, height / 2), wood) for side in (-1, 1)]
     parts.append(box((width, 0.02, height), (0, depth / 2 - 0.01, height / 2), wood))
     for level in range(levels + 1):
@@ -125,7 +128,7 @@ def bookshelf(rng: Rng) -> Item:
 def counter(rng: Rng) -> Item:
     """A long closed base with an overhanging top."""
     width, depth, height = rng.uniform(1.6, 2.6), rng.uniform(0.58, 0.68), rng.uniform(0.85, 0.95)
-    base, top = draw(rng, WOODEN), draw(rng, ('stone', 'wood', 'white'))
+    base, top = draw(rng, LACQUERED), draw(rng, ('stone', 'stone', 'wood'))
     parts = (box((width, depth, height), (0, 0, height / 2), base),
              box((width + 0.06, depth + 0.08, 0.07), (0, -0.03, height + 0.03), top))
     return Item('kitchen counter', parts)
@@ -165,7 +168,7 @@ def bathtub(rng: Rng) -> Item:
 def refrigerator(rng: Rng) -> Item:
     """A tall box with two doors and handles."""
     width, depth, height = rng.uniform(0.6, 0.85), rng.uniform(0.62, 0.75), rng.uniform(1.55, 1.9)
-    body, handle = draw(rng, ('white', 'metal', 'metal', 'vivid')), draw(rng, ('metal',))
+    body, handle = draw(rng, ('metal', 'metal', 'white')), draw(rng, ('metal',))
     split = height * rng.uniform(0.55, 0.7)
     parts = (box((width, depth, height), (0, 0, height / 2), body),
              box((width - 0.04, 0.04, split - 0.06), (0, -depth / 2 - 0.02, split / 2), body),
@@ -176,14 +179,14 @@ def refrigerator(rng: Rng) -> Item:
 
 def shower_curtain(rng: Rng) -> Item:
     """A cloth that hangs from head height to near the floor along a tub."""
-    cloth = draw(rng, ('fabric', 'vivid', 'white'), 0.2)
+    cloth = draw(rng, ('blue_cloth', 'vivid', 'white'), 0.2)
     return Item('shower curtain', (folded_sheet((rng.uniform(0.9, 1.3), 0.1, 1.75), (0, 0, 1.1), 5, cloth),))
 
 
 def curtain(rng: Rng) -> Item:
     """A cloth beside a window, from near the ceiling to near the floor."""
     height = rng.uniform(1.7, 2.2)
-    cloth = draw(rng, SOFT, 0.2)
+    cloth = draw(rng, ('red_cloth', 'fabric', 'white'), 0.2)
     return Item('curtain', (folded_sheet((rng.uniform(0.5, 0.9), 0.12, height), (0, 0, 2.3 - height / 2), 4, cloth),))
 
 
@@ -200,7 +203,7 @@ def window(rng: Rng) -> Item:
 def door(rng: Rng) -> Item:
     """A leaf in a frame, with a handle."""
     width, height = rng.uniform(0.8, 0.95), rng.uniform(1.95, 2.1)
-    leaf, frame = draw(rng, ('wood', 'white', 'paint', 'vivid')), draw(rng, ('wood', 'white'))
+    leaf, frame = draw(rng, ('oak', 'oak', 'white', 'paint')), draw(rng, ('wood', 'white'))
     parts = [box((width, 0.1, height), (0, 0, height / 2), leaf),
              box((width + 0.2, 0.16, 0.1), (0, 0, height + 0.05), frame),
              box((0.12, 0.06, 0.04), (width * 0.38, -0.08, 1.0), draw(rng, ('metal',)))]
@@ -234,8 +237,8 @@ def ottoman(rng: Rng) -> Item:
 def nightstand(rng: Rng) -> Item:
     """A small box with a drawer; one of the classes outside the 20."""
     width, height = rng.uniform(0.4, 0.5), rng.uniform(0.45, 0.6)
-    return Item('nightstand', (box((width, 0.4, height), (0, 0, height / 2), draw(rng, WOODEN)),
-                               box((width - 0.06, 0.03, 0.15), (0, -0.21, height - 0.13), draw(rng, WOODEN))))
+    return Item('nightstand', (box((width, 0.4, height), (0, 0, height / 2), draw(rng, DARK)),
+                               box((width - 0.06, 0.03, 0.15), (0, -0.21, height - 0.13), draw(rng, DARK))))
 
 
 def lamp(rng: Rng) -> Item:
