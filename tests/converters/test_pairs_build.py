@@ -44,7 +44,8 @@ def test_plane_seen_by_two_shifted_cameras(tmp_path):
     assert pair['frames'] == [0, 25] and pair['num_points'] == [WIDTH * HEIGHT] * 2
     assert pair['shares'] == [0.75, 0.75] and pair['overlap'] == 0.75
     assert pair['table']['matches'] == 48 * HEIGHT
-    (xyz0, rgb0, pose0), (xyz1, rgb1, pose1) = (read_frame(tmp_path / pair[key]) for key in ('view0_path', 'view1_path'))
+    (xyz0, rgb0, pose0), (xyz1, rgb1, pose1) = (
+        read_frame(tmp_path / pair[key]) for key in ('view0_path', 'view1_path'))
     matches = read_table(tmp_path / pair['table']['path'], pair['table'])
     first, second = rgb0[matches[:, 0]].astype(int), rgb1[matches[:, 1]].astype(int)
     assert np.array_equal(first - second, np.tile([16, 0, 0], (48 * HEIGHT, 1)))
