@@ -93,6 +93,17 @@ def nested(options: dict) -> dict:
     return tree
 
 
+def with_seed(value, seed: int):
+    """A value of an option for one seed: ``'{seed}'`` is the number, and inside a longer string its digits."""
+    if isinstance(value, dict):
+        return {key: with_seed(item, seed) for key, item in value.items()}
+    if isinstance(value, list):
+        return [with_seed(item, seed) for item in value]
+    if not isinstance(value, str):
+        return value
+    return seed if value == '{seed}' else value.replace('{seed}', str(seed))
+
+
 def child_config(base: str, options: dict) -> str:
     """Text of a config that inherits from ``base`` and sets ``options``.
 
@@ -117,13 +128,13 @@ def make_cells(spec: dict) -> List[Cell]:
             options = {**(entry.get('options') or {}), **(added or {})}
             try:
                 whole = Config.fromfile(entry['config'], import_custom_modules=False)
-                whole.merge_from_dict(options)
+                whole.merge_from_dict(with_seed(options, spec['seeds'][0]))
             except Exception as error:
                 raise SweepError(f'variant {variant}, fraction {fraction}: {entry["config"]} cannot be used: '
                                  f'{type(error).__name__}: {(str(error).splitlines() or [""])[0]}') from None
             for seed in spec['seeds']:
                 folder = Path(spec['work_dir']).resolve() / str(variant) / str(fraction) / f'seed_{seed}'
-                text = child_config(entry['config'], {**options, 'randomness.seed': seed})
+                text = child_config(entry['config'], {**with_seed(options, seed), 'randomness.seed': seed})
                 fingerprint = hashlib.sha256((text + whole.pretty_text).encode()).hexdigest()
                 cells.append(Cell(str(variant), str(fraction), seed, folder, text, fingerprint))
     return cells

@@ -10,14 +10,14 @@ SPEC is a YAML, JSON or Python file:
     metric: miou/vertex                # one or a list, as the evaluator names them
     seeds: [0, 1, 2, 3, 4]
     fractions:                         # optional; options added to every variant's config
-      10%: {train_dataloader.dataset.indices: 40}
+      10%: {train_dataloader.dataset.limit_scenes: 0.1, train_dataloader.dataset.limit_seed: '{seed}'}
       100%: {}
     variants:                          # differences are taken to the first
       scratch: {config: finetune.py}   # relative to SPEC
       pretrained: {config: finetune.py, options: {load_from: /data/pretrained.pth}}
 
-Stop it at any time and run it again: finished cells are skipped, a half-trained one resumes from its last checkpoint,
-failed ones are tried again. The table is WORK_DIR/sweep.md, the same numbers and all seeds WORK_DIR/sweep.json. The
+`{seed}` in the value of an option is the cell's seed. Stop it at any time and run it again: finished cells are skipped,
+a half-trained one resumes from its last checkpoint, failed ones are tried again. The table is WORK_DIR/sweep.md, the same numbers and all seeds WORK_DIR/sweep.json. The
 exit status is 0 only when every cell has finished.
 """
 import argparse

@@ -235,6 +235,11 @@ def test_help(capsys):
     assert done.value.code == 0 and '--dry-run' in capsys.readouterr().out
 
 
+def test_seed_in_options():
+    options = {'a': '{seed}', 'b': ['x_{seed}.pth', 3], 'c': {'d': '{seed}'}, 'e': 0.5}
+    assert spec_file.with_seed(options, 7) == {'a': 7, 'b': ['x_7.pth', 3], 'c': {'d': 7}, 'e': 0.5}
+
+
 def test_options_become_a_child_config():
     from mmengine.config import Config
     text = spec_file.child_config('/a/b.py', {'model.head.width': 3, 'model.head.name': 'x', 'list': [dict(a=1)]})
