@@ -78,6 +78,19 @@ def test_ids_of_the_released_code(name):
     assert SAME[name].num_cells == wanted.max() + 1
 
 
+def test_released_fast_cells_ignore_the_angular_bins():
+    """Its scripts ask for 2 x 2 bins and two shells, eight cells, and train four: above and below."""
+    assert len(set(REFERENCE['ids_fast4'].ravel()) - {-1}) == 4 and len(set(REFERENCE['ids_p8'].ravel()) - {-1}) == 8
+
+
+def test_a_direction_just_below_the_x_axis_is_in_the_last_bin():
+    """In float32 its angle plus 2 pi is 2 pi, and the remainder 0: by angles it would land in the first bin."""
+    offset = torch.tensor([1., -1e-8, 0.])[:, None]
+    angle = torch.fmod(torch.atan2(offset[1], offset[0]) + 2 * math.pi, 2 * math.pi)
+    assert angle // (math.pi / 2) == 0 and PRESETS['p4'].cells(*offset) // 2 == 1
+    assert Partition('angular', 4).cells(*offset) == 3
+
+
 @pytest.mark.parametrize('dtype', [torch.float32, torch.float64])
 @pytest.mark.parametrize('partition', ANY, ids=str)
 def test_compiled_rows_are_the_cells(partition, dtype):

@@ -99,6 +99,17 @@ def test_loss_of_the_released_code(name):
         assert np.abs(mine.grad.numpy() - REFERENCE[theirs + name]).max() < 1e-7
 
 
+def test_an_empty_shell_halves_the_loss_unless_left_out():
+    """The released code has two shells always; to have one it moves the other out of reach and still divides by it."""
+    query, key, xyz = drawn(80)
+    four = SceneContextLoss(preset='p4', exclude_radius=0.)(query, key, xyz)
+    padded = dict(mode='angular', n_azimuth=2, n_elevation=2, shells=[1e6])
+    assert (SceneContextLoss(**padded)(query, key, xyz) - four / 2).abs() < 1e-12
+    by_anchor = [SceneContextLoss(average='non_empty', **cells)(query, key, xyz)
+                 for cells in (padded, dict(preset='p4', exclude_radius=0.))]
+    assert by_anchor[0] == by_anchor[1]
+
+
 def test_one_cell_and_no_exclusion_is_point_info_nce():
     query, key, xyz = drawn(60)
     scene = torch.arange(60) % 3

@@ -64,8 +64,7 @@ _PAIRS = {}
 
 
 def drawn_frame_pairs(folder: Path, monkeypatch) -> None:
-    """Rooms with overlapping frames, drawn once, and an untrained checkpoint for the recipes that start from one."""
-    from mmdet3d.registry import MODELS
+    """Rooms with overlapping frames, drawn once."""
     if not _PAIRS:
         from pretrain3d.converters.pairs.build import build_pairs
         from pretrain3d.converters.scannet.convert import convert
@@ -77,11 +76,7 @@ def drawn_frame_pairs(folder: Path, monkeypatch) -> None:
         building.build(root, 'test', seed=1)
         convert(root, root, quiet=True, frame_step=1)
         build_pairs(root, root, quiet=True)
-        recipe = Config.fromfile(str(ROOT / 'configs/contrastive_scene_contexts/spunet_1xb4-p8-rooms_scannet-pairs.py'))
-        recipe.model.pop('data_preprocessor')
-        torch.save(dict(state_dict=MODELS.build(recipe.model).state_dict()), root / 'pretrained.pth')
     monkeypatch.setenv('PRETRAIN3D_SCANNET', _PAIRS['folder'].name)
-    monkeypatch.setenv('PRETRAIN3D_CHECKPOINT', f'{_PAIRS["folder"].name}/pretrained.pth')
 
 
 def as_it_is(cfg: Config) -> None:
@@ -92,6 +87,16 @@ def wide_voxels(cfg: Config) -> None:
     """The recipe's own network on voxels of 20 cm: a few hundred instead of a hundred thousand."""
     if 'voxel_size' in cfg.model.data_preprocessor:  # VoteNet reads points
         cfg.model.data_preprocessor.voxel_size = 0.2
+
+
+def own_checkpoint(cfg: Config, folder: Path) -> None:
+    """An untrained encoder of the recipe's own shape, for recipes that start from a pre-trained one."""
+    from mmdet3d.registry import MODELS
+    for hook in cfg.get('custom_hooks', []):
+        if hook['type'] == 'WeightTransferHook':
+            part = torch.nn.ModuleDict(dict(backbone=MODELS.build(cfg.model.backbone)))
+            hook['checkpoint'] = str(folder / 'pretrained.pth')
+            torch.save(dict(state_dict=part.state_dict()), hook['checkpoint'])
 
 
 STEPS = dict(
@@ -116,6 +121,7 @@ def test_builds_and_steps(name, tmp_path, monkeypatch, request):
     cfg = Config.fromfile(str(ROOT / 'configs' / name))
     if not request.config.getoption('--full'):
         reduce(cfg)
+    own_checkpoint(cfg, tmp_path)
     cfg.work_dir = str(tmp_path / 'work')
     cfg.train_dataloader.update(num_workers=0, persistent_workers=False, batch_size=min(
         2, cfg.train_dataloader.batch_size))
