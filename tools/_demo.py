@@ -169,12 +169,12 @@ class Run:
         self._call('train')
 
     def test(self) -> None:
-        """Test the last checkpoint."""
-        self._call('test', checkpoint_of(self.folder / 'train'))
+        """Test the last checkpoint with the config that train.py saved: a recipe edited since then is another model."""
+        self._call('test', checkpoint_of(self.folder / 'train'), config=self.folder / 'train' / self.config.name)
         self.scores = scores_of(self.folder / 'test')
 
-    def _call(self, what: str, *arguments: object) -> None:
-        whole = [self.config, *arguments, '--work-dir', self.folder / what]
+    def _call(self, what: str, *arguments: object, config: Optional[Path] = None) -> None:
+        whole = [config or self.config, *arguments, '--work-dir', self.folder / what]
         whole += ['--cfg-options', *self.cfg_options] if self.cfg_options else []
         named = ''.join(f'{key}={shlex.quote(_from_root(value))} ' for key, value in self.variables.items())
         self.commands.append(named + command(f'{what}.py', *whole))

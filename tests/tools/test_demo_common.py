@@ -127,3 +127,16 @@ def test_commands_are_shown_as_one_would_type_them(demo, tmp_path):
     assert run.commands == ['WORLD=w python tools/train.py c.py --work-dir train --cfg-options a.b=1']
     expected = [str(tmp_path / 'c.py'), '--work-dir', str(tmp_path / 'train'), '--cfg-options', 'a.b=1']
     assert (tmp_path / 'train.log').read_text().strip() == f'{tmp_path / "w"} {expected}'
+
+
+def test_the_saved_config_is_tested_not_the_one_on_disk_now(demo, tmp_path):
+    (tmp_path / 'tools' / 'test.py').write_text(
+        'import pathlib, sys\nprint(sys.argv[1:])\n'
+        'folder = pathlib.Path(sys.argv[-1]) / "now"\nfolder.mkdir(parents=True)\n'
+        '(folder / "now.json").write_text(\'{"miou": 0.5}\')')
+    (tmp_path / 'train').mkdir()
+    (tmp_path / 'train' / 'last_checkpoint').write_text('/w.pth')
+    run = demo.Run('scratch', tmp_path / 'config.py', tmp_path, {})
+    run.test()
+    expected = [str(tmp_path / 'train' / 'config.py'), '/w.pth', '--work-dir', str(tmp_path / 'test')]
+    assert (tmp_path / 'test.log').read_text().strip() == str(expected) and run.scores == {'miou': 0.5}
