@@ -3,9 +3,10 @@ import ast
 import hashlib
 import json
 import os
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import List, Optional
+from typing import Dict, Iterator, List, Optional
 
 
 class SweepError(Exception):
@@ -21,6 +22,7 @@ class Cell:
     folder: Path
     config: str
     fingerprint: str  # of everything the config says, files it inherits from included
+    env: Dict[str, str] = field(default_factory=dict)  # environment variables that the config reads
 
     @property
     def name(self) -> str:
@@ -70,8 +72,8 @@ def read_spec(path: str) -> dict:
     spec.setdefault('fractions', {'all': {}})
     spec.setdefault('work_dir', f'work_dirs/{spec["name"]}')
     for name, variant in spec['variants'].items():
-        if not isinstance(variant, dict) or 'config' not in variant or set(variant) - {'config', 'options'}:
-            raise SweepError(f'{path}: variant {name!r} takes config and, if wanted, options; got {variant!r}')
+        if not isinstance(variant, dict) or 'config' not in variant or set(variant) - {'config', 'options', 'env'}:
+            raise SweepError(f'{path}: variant {name!r} takes config and, if wanted, options and env; got {variant!r}')
         variant['config'] = str(Path(path).resolve().parent / variant['config'])
     for name in [*spec['variants'], *spec['fractions']]:
         if '/' in str(name):
@@ -104,6 +106,18 @@ def with_seed(value, seed: int):
     return seed if value == '{seed}' else value.replace('{seed}', str(seed))
 
 
+@contextmanager
+def environment(variables: Dict[str, str]) -> Iterator[None]:
+    """Environment variables for a while: configs read them when they are loaded."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
 def child_config(base: str, options: dict) -> str:
     """Text of a config that inherits from ``base`` and sets ``options``.
 
@@ -126,15 +140,17 @@ def make_cells(spec: dict) -> List[Cell]:
     for fraction, added in spec['fractions'].items():
         for variant, entry in spec['variants'].items():
             options = {**(entry.get('options') or {}), **(added or {})}
-            try:
-                whole = Config.fromfile(entry['config'], import_custom_modules=False)
-                whole.merge_from_dict(with_seed(options, spec['seeds'][0]))
-            except Exception as error:
-                raise SweepError(f'variant {variant}, fraction {fraction}: {entry["config"]} cannot be used: '
-                                 f'{type(error).__name__}: {(str(error).splitlines() or [""])[0]}') from None
             for seed in spec['seeds']:
+                env = {name: str(value) for name, value in with_seed(entry.get('env') or {}, seed).items()}
+                try:
+                    with environment(env):
+                        whole = Config.fromfile(entry['config'], import_custom_modules=False)
+                    whole.merge_from_dict(with_seed(options, seed))
+                except Exception as error:
+                    raise SweepError(f'variant {variant}, fraction {fraction}: {entry["config"]} cannot be used: '
+                                     f'{type(error).__name__}: {(str(error).splitlines() or [""])[0]}') from None
                 folder = Path(spec['work_dir']).resolve() / str(variant) / str(fraction) / f'seed_{seed}'
                 text = child_config(entry['config'], {**with_seed(options, seed), 'randomness.seed': seed})
                 fingerprint = hashlib.sha256((text + whole.pretty_text).encode()).hexdigest()
-                cells.append(Cell(str(variant), str(fraction), seed, folder, text, fingerprint))
+                cells.append(Cell(str(variant), str(fraction), seed, folder, text, fingerprint, env))
     return cells

@@ -14,9 +14,12 @@ SPEC is a YAML, JSON or Python file:
       100%: {}
     variants:                          # differences are taken to the first
       scratch: {config: finetune.py}   # relative to SPEC
-      pretrained: {config: finetune.py, options: {load_from: /data/pretrained.pth}}
+      pretrained:
+        config: finetune.py
+        options: {optim_wrapper.optimizer.lr: 0.001}
+        env: {PRETRAIN3D_CHECKPOINT: '/data/pretrain/seed_{seed}/last.pth'}   # variables that the config reads
 
-`{seed}` in the value of an option is the cell's seed. Stop it at any time and run it again: finished cells are skipped,
+`{seed}` in a value is the cell's seed. Stop it at any time and run it again: finished cells are skipped,
 a half-trained one resumes from its last checkpoint, failed ones are tried again. The table is WORK_DIR/sweep.md, the same numbers and all seeds WORK_DIR/sweep.json. The
 exit status is 0 only when every cell has finished.
 """
@@ -61,9 +64,9 @@ class Sweep:
                 raise SweepError(f'{cell.folder} was made from another config; remove that folder or choose another '
                                  'work_dir')
 
-    def call(self, command: List[str], log: Path, gpu: Optional[str]) -> int:
+    def call(self, command: List[str], log: Path, gpu: Optional[str], variables: Dict[str, str]) -> int:
         """Run a command to its end or to :meth:`stop`; return its exit status."""
-        env = dict(os.environ)
+        env = {**os.environ, **variables}
         if gpu is not None:
             env['CUDA_VISIBLE_DEVICES'] = gpu
         with open(log, 'a') as stream:
@@ -116,12 +119,12 @@ class Sweep:
         if cell.state() != 'trained':
             # --resume without a checkpoint would also make train.py forget the config's load_from.
             resume = ['--resume'] if cell.checkpoint() else []
-            if self.call(train_command(config, cell) + resume, log, gpu):
+            if self.call(train_command(config, cell) + resume, log, gpu, cell.env):
                 return f'training failed, see {log}'
             if cell.checkpoint() is None:
                 return 'training left no checkpoint; the config needs a CheckpointHook with an interval it reaches'
             (cell.folder / 'trained').touch()
-        if self.call(test_command(config, cell), log, gpu):
+        if self.call(test_command(config, cell), log, gpu, cell.env):
             return f'testing failed, see {log}'
         metrics = read_metrics(cell.folder / 'test')
         for name in self.spec['metric']:

@@ -240,6 +240,20 @@ def test_seed_in_options():
     assert spec_file.with_seed(options, 7) == {'a': 7, 'b': ['x_7.pth', 3], 'c': {'d': 7}, 'e': 0.5}
 
 
+def test_variables_of_a_variant(tmp_path, monkeypatch):
+    monkeypatch.setenv('SWEEP_TEST_KEPT', 'before')
+    monkeypatch.delenv('SWEEP_TEST_NEW', raising=False)
+    (tmp_path / 'base.py').write_text("checkpoint = '{{$SWEEP_TEST_NEW:none}}'\nother = '{{$SWEEP_TEST_KEPT:none}}'\n")
+    (tmp_path / 'spec.yml').write_text(
+        'name: env\nmetric: m\nseeds: [3, 4]\nvariants:\n  a: {config: base.py}\n  b:\n    config: base.py\n'
+        '    env: {SWEEP_TEST_NEW: "w_{seed}.pth", SWEEP_TEST_KEPT: 5}\n')
+    cells = spec_file.make_cells(spec_file.read_spec(str(tmp_path / 'spec.yml')))
+    assert [cell.env for cell in cells] == [{}, {}] + [
+        {'SWEEP_TEST_NEW': f'w_{seed}.pth', 'SWEEP_TEST_KEPT': '5'} for seed in (3, 4)]
+    assert len({cell.fingerprint for cell in cells}) == 4
+    assert os.environ['SWEEP_TEST_KEPT'] == 'before' and 'SWEEP_TEST_NEW' not in os.environ
+
+
 def test_options_become_a_child_config():
     from mmengine.config import Config
     text = spec_file.child_config('/a/b.py', {'model.head.width': 3, 'model.head.name': 'x', 'list': [dict(a=1)]})
