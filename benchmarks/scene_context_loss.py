@@ -2,16 +2,20 @@
 gradients. Takes ten seconds to start, because a registered module imports mmdet3d."""
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any, Tuple
 
-import harness
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+# Threads that spin while they wait take the cores from the others where the machine is busy: seconds for tenths.
+os.environ.setdefault('OMP_WAIT_POLICY', 'passive')
 
-from pretrain3d.contrastive_scene_contexts.partitions import PRESETS
-from pretrain3d.contrastive_scene_contexts.scene_context_loss import scene_context_losses
+import harness  # noqa: E402
+import torch  # noqa: E402
+import torch.nn.functional as F  # noqa: E402
+from torch import Tensor  # noqa: E402
+
+from pretrain3d.contrastive_scene_contexts.partitions import PRESETS  # noqa: E402
+from pretrain3d.contrastive_scene_contexts.scene_context_loss import scene_context_losses  # noqa: E402
 
 MATCHES, CHANNELS, PARTITION, TEMPERATURE = 4096, 32, PRESETS['p8'], 0.4
 
