@@ -11,7 +11,7 @@ from ..render import Caster
 from ..shapes import rotation_z, translation
 from .frames import Frame, Intrinsics, shoot, trajectory
 from .layout import KINDS, furnish
-from .presets import PRESETS, Preset
+from .presets import PRESETS, VERSION, Preset
 from .scan import scan_room
 from .scannet_layout import write_frames, write_label_table, write_lists, write_scan
 
@@ -91,8 +91,9 @@ def build(root: Path, preset_name: str, seed: int, jobs: int = 1,
 
 
 def _check_same_world(root: Path, preset_name: str, seed: int) -> None:
-    """A folder holds one world: refuse to mix presets or seeds."""
-    stamp, mark = root / 'world.txt', f'rooms preset={preset_name} seed={seed}\n'
+    """A folder holds one world: refuse to mix presets, seeds or ways to draw."""
+    stamp, mark = root / 'world.txt', f'rooms preset={preset_name} seed={seed} version={VERSION}\n'
     if stamp.exists() and stamp.read_text() != mark:
-        raise ValueError(f'{root} already holds {stamp.read_text().strip()!r}; give another folder or remove it')
+        raise ValueError(f'{root} already holds {stamp.read_text().strip()!r} and not {mark.strip()!r}; give another '
+                         'folder or remove it')
     stamp.write_text(mark)
