@@ -24,7 +24,12 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 ROOT = Path(__file__).resolve().parents[1]
 # This checkout is measured, whatever is installed, and without the ten seconds of importing mmdet3d.
 sys.path.insert(0, str(ROOT / 'projects'))
+sys.path.append(str(ROOT / 'tools'))
 os.environ.setdefault('PRETRAIN3D_LIGHT', '1')
+
+from _mmdet3d import need  # noqa: E402
+
+need('torch')
 
 import torch  # noqa: E402
 

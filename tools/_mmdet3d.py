@@ -28,6 +28,21 @@ def locate(name: str):
     raise SystemExit(f'{package} holds no .mim/tools/{name}; install mmdet3d 1.4.0 from its wheel')
 
 
+def need(*modules: str) -> None:
+    """Start this process again with the checkout's .venv where its Python lacks ``modules``; a clear line if it cannot.
+
+    An environment that the user has activated is never left.
+    """
+    lacking = next((name for name in modules if importlib.util.find_spec(name) is None), None)
+    if lacking is None:
+        return
+    own = ROOT / '.venv' / 'bin' / 'python'
+    if own.exists() and not environment_is_active() and Path(sys.prefix) != own.parents[1]:
+        os.execv(str(own), [str(own), *sys.argv])
+    raise SystemExit(f'{lacking} is not installed for {sys.executable}; '
+                     'run `make setup` in the checkout, or use the Python of your mmdet3d environment')
+
+
 def stand_in_for_mmcv() -> None:
     """Where mmcv has no compiled operators and the set-up's hook is not installed either, let ours be found."""
     path = ROOT / 'projects' / 'pretrain3d' / 'engine' / 'mmcv_cpu' / 'finder.py'
@@ -37,13 +52,8 @@ def stand_in_for_mmcv() -> None:
 
 def run(name: str) -> None:
     """Run mmdet3d's script ``name`` as the main program, with the arguments of this process."""
+    need('mmdet3d')
     script = locate(name)
-    if script is None:
-        own = ROOT / '.venv' / 'bin' / 'python'
-        if own.exists() and not environment_is_active() and Path(sys.prefix) != own.parents[1]:
-            os.execv(str(own), [str(own), *sys.argv])
-        raise SystemExit(f'mmdet3d is not installed for {sys.executable}; '
-                         'run `make setup` in the checkout, or use the Python of your mmdet3d environment')
     # Idle threads sleep instead of spinning: where other work shares the cores, spinning slowed steps twentyfold.
     os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
     sys.path.append(str(ROOT / 'projects'))  # an installed pretrain3d comes before it

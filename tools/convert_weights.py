@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Cut an encoder out of a checkpoint and give it the names under which another model looks for it.
+r"""Cut an encoder out of a checkpoint and give it the names under which another model looks for it.
 
     python tools/convert_weights.py pretrained.pth encoder.pth --source backbone --target pts_middle_encoder \
         --config configs/centerpoint.py
@@ -10,7 +10,12 @@ out), because the record of spconv's kernel layout moves with the names. In a co
 """
 import argparse
 import logging
+import os.path as osp
 import sys
+
+sys.path.insert(0, osp.dirname(osp.abspath(__file__)))
+
+from _mmdet3d import ROOT, need, stand_in_for_mmcv  # noqa: E402
 
 
 def parse_args(argv=None) -> argparse.Namespace:
@@ -52,6 +57,13 @@ def build_model(path: str):
 def main(argv=None) -> int:
     """Convert; return the exit status."""
     args = parse_args(argv)
+    for path in filter(None, (args.src, args.config)):
+        if not osp.isfile(path):  # before mmdet3d is imported, which takes ten seconds
+            print(f'convert_weights: {path} does not exist', file=sys.stderr)
+            return 1
+    need('mmdet3d')
+    sys.path.append(str(ROOT / 'projects'))  # an installed pretrain3d comes before it
+    stand_in_for_mmcv()
     from pretrain3d.engine.weights import MIN_MATCHED, WeightsError, convert_checkpoint
     from pretrain3d.engine.weights.mapping import parse_renames
     try:

@@ -10,7 +10,13 @@ import time
 from pathlib import Path
 
 os.environ.setdefault('PRETRAIN3D_LIGHT', '1')
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'projects'))
+TOOLS = Path(__file__).resolve().parent
+sys.path.insert(0, str(TOOLS.parent / 'projects'))
+sys.path.append(str(TOOLS))
+
+from _mmdet3d import need  # noqa: E402
+
+need('numpy', 'PIL', 'plyfile', 'embreex')
 
 from pretrain3d.worlds.rooms.build import build  # noqa: E402
 from pretrain3d.worlds.rooms.presets import PRESETS  # noqa: E402

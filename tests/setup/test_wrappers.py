@@ -125,3 +125,17 @@ def test_with_the_real_mmdet3d(tmp_path, name, words):
     done = subprocess.run([sys.executable, str(ROOT / 'tools' / name), '--help'], cwd=tmp_path, capture_output=True,
                           text=True)
     assert done.returncode == 0 and words in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize('name', ['make_world.py', 'data/scannet.py', 'data/make_frame_pairs.py', 'analysis/browse.py',
+                                  'convert_weights.py'])
+def test_our_own_tools_go_on_in_the_checkouts_python(world, name):
+    tool = world.checkout / 'tools' / name
+    arguments = [script(world.cwd / 'a.pth', ''), 'b.pth']
+    bare = (sys.executable, '-S', tool, *arguments)  # -S: a Python without any package
+    status, _, err = world.run(*bare, mmdet3d=False)
+    assert status == 1 and err.count('\n') == 1 and 'make setup' in err
+    script(world.checkout / '.venv' / 'bin' / 'python', '#!/bin/sh\necho went on with "$@"\n')
+    status, out, err = world.run(*bare, mmdet3d=False)
+    assert status == 0 and out == f'went on with {tool} {world.cwd / "a.pth"} b.pth\n', err
+    assert world.run(*bare, mmdet3d=False, VIRTUAL_ENV='/mine')[0] == 1

@@ -1,6 +1,8 @@
 """The command line of the converter."""
 import importlib.util
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -63,3 +65,10 @@ def test_help(capsys):
     with pytest.raises(SystemExit) as done:
         tool.main(['--help'])
     assert done.value.code == 0 and '--spconv-layout' in capsys.readouterr().out
+
+
+def test_a_missing_file_is_told_before_anything_is_imported(tmp_path):
+    done = subprocess.run([sys.executable, '-X', 'importtime', str(TOOL), str(tmp_path / 'no.pth'), 'b.pth'],
+                          capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 1 and done.stderr.splitlines()[-1].endswith('no.pth does not exist')
+    assert 'mmengine' not in done.stderr and ' torch\n' not in done.stderr

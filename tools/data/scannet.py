@@ -12,7 +12,13 @@ import sys
 from pathlib import Path
 
 os.environ.setdefault('PRETRAIN3D_LIGHT', '1')
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / 'projects'))
+TOOLS = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(TOOLS.parent / 'projects'))
+sys.path.append(str(TOOLS))
+
+from _mmdet3d import need  # noqa: E402
+
+need('numpy', 'PIL', 'plyfile')
 
 from pretrain3d.converters.batch import SceneError  # noqa: E402
 from pretrain3d.converters.scannet.convert import convert  # noqa: E402

@@ -17,7 +17,8 @@ from pretrain3d.datasets.info_check import InfoFileError
 from pretrain3d.engine.hooks import input_check
 from pretrain3d.engine.hooks.input_check import InputCheckHook, leaf_configs, leaf_datasets
 
-REFERENCE = Path('/tmp/ref/open-mmlab+mmdetection3d/tests/data/nuscenes/nus_info.pkl')
+VARIABLE = 'PRETRAIN3D_REFERENCE_MMDET3D'
+REFERENCE = Path(os.environ.get(VARIABLE, 'unset'), 'tests', 'data', 'nuscenes', 'nus_info.pkl')
 
 
 @MODELS.register_module(force=True)
@@ -177,7 +178,7 @@ def test_wrappers(tmp_path):
     assert [leaf['type'] for leaf in leaf_configs(nested)] == ['A', 'B']
 
 
-@pytest.mark.skipif(not REFERENCE.is_file(), reason='mmdet3d\'s test data is not here')
+@pytest.mark.skipif(not REFERENCE.is_file(), reason=f'set {VARIABLE} to a checkout of mmdetection3d for its test data')
 def test_mmdet3ds_own_example_of_old_boxes(tmp_path):
     shutil.copy(REFERENCE, tmp_path / 'infos.pkl')
     with pytest.raises(InfoFileError, match='width first'):
