@@ -1,5 +1,6 @@
-"""``SceneContextLoss``, 4096 matches of one scene and 8 cells, beside one masked cross-entropy per cell; both with their
-gradients. Takes ten seconds to start, because a registered module imports mmdet3d."""
+"""``SceneContextLoss``, 4096 matches and 8 cells, beside one masked cross-entropy per cell, with gradients.
+
+Takes ten seconds to start, because a registered module imports mmdet3d."""
 from __future__ import annotations
 
 import os

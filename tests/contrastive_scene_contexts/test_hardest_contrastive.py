@@ -10,8 +10,7 @@ def drawn():
     generator = torch.Generator().manual_seed(0)
     first, second = (F.normalize(torch.randn(n, 3, generator=generator, dtype=torch.float64), dim=1).requires_grad_()
                      for n in (30, 26))
-    pairs = torch.stack([torch.randint(30, (80, ), generator=generator), torch.randint(26, (80, ), generator=generator)],
-                        1).unique(dim=0)
+    pairs = torch.stack([torch.randint(n, (80, ), generator=generator) for n in (30, 26)], 1).unique(dim=0)
     return first, second, pairs, pairs[::3]
 
 

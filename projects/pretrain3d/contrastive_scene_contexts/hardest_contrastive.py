@@ -20,8 +20,8 @@ def nearest_rows(anchor: Tensor, candidates: Tensor) -> Tensor:
 
 @MODELS.register_module()
 class HardestContrastiveLoss(BaseModule):
-    r"""relu(|f0 - f1|^2 - positive_margin) over matches, plus relu(negative_margin - D)^2 with D the distance of a point
-    to the nearest of a few random points of the other view, the mean of both directions.
+    r"""relu(|f0 - f1|^2 - positive_margin) over matches, plus relu(negative_margin - D)^2, the mean of both directions,
+    with D the distance of a point to the nearest of a few random points of the other view.
 
     A nearest point that truly matches is no negative. Candidates come from all scenes of the batch, as released.
 

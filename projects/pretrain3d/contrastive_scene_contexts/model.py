@@ -1,8 +1,8 @@
 """Contrastive Scene Contexts (Hou et al., CVPR 2021), and PointContrast (Xie et al., ECCV 2020) by its loss.
 
 Two RGB-D frames of one scene overlap. Each is augmented on its own, made into voxels and encoded by the same sparse
-U-Net; points that lie at one place in the world match (``pairs``). The head projects voxels to 32 unit dimensions, draws
-matches, and asks every query to prefer its own key to the keys of other matches: to all of them (PointInfoNCE), to its
+U-Net; points that lie at one place in the world match (``pairs``). The head projects voxels to 32 unit dimensions,
+draws matches, and asks every query to prefer its own key to those of other matches: to all (PointInfoNCE), to its
 hardest (hardest-contrastive), or, once for every cell of the space around it, to those in that cell (scene contexts).
 After pre-training ``backbone`` moves into a segmentor or detector; the projection is left behind.
 """

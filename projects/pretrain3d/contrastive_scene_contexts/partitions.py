@@ -5,12 +5,12 @@ The cell of key k seen from anchor i depends on ``offset = x_k - x_i`` (metres, 
 - *shell*: how many of ``shells`` are <= distance; keys with distance < ``exclude_radius`` belong to no cell;
 - *azimuth* (mode 'angular'): bin of the angle of (x, y) in [0, 2 pi), ``n_azimuth`` equal bins;
 - *elevation* (mode 'angular'): bin of the angle of (z, y) modulo pi, ``n_elevation`` equal bins. It is the angle of a
-  line in the y-z plane, as released, not of a direction: with 2 x 2 bins the four cells are the quadrants of that plane;
+  line in the y-z plane, as released, not of a direction: 2 x 2 bins are the quadrants of that plane;
 - *side* (mode 'fast'): above (z > 0) or below (z < 0); at exactly the anchor's height a key belongs to no cell.
 
-Every bin is half-open: its lower boundary belongs to it. Where (x, y) or (z, y) vanishes, the angle counts as 0. The id
-is ``(shell * n_azimuth + azimuth) * n_elevation + elevation``, or ``shell * 2 + below`` in mode 'fast'. No angle is ever
-computed: an offset is compared with the boundaries' directions, for two bins by its signs.
+Every bin is half-open: its lower boundary belongs to it. Where (x, y) or (z, y) vanishes, the angle counts as 0. The
+id is ``(shell * n_azimuth + azimuth) * n_elevation + elevation``, or ``shell * 2 + below`` in mode 'fast'. No angle is
+ever computed: an offset is compared with the boundaries' directions, for two bins by its signs.
 """
 import math
 from dataclasses import dataclass

@@ -6,8 +6,8 @@ none),
     L_i = 1/P sum_p -log( exp(s_ii) / (exp(s_ii) + sum_{k in C_p(i)} exp(s_ik)) ) = 1/P sum_p log1p(S_ip / d_i)
 
 where e_ik = exp(s_ik - 1/t), d_i = e_ii and S_ip the sum of e_ik over C_p(i). No logit exceeds 1/t, so nothing
-overflows; an empty cell has S_ip = 0 and costs exactly 0. The derivatives are dL_i/ds_ik = e_ik / (P (d_i + S_ip)) for k
-in C_p(i), and minus their sum for s_ii. Only S (N x P) is kept for them; logits and cells are computed again by chunks.
+overflows; an empty cell has S_ip = 0 and costs exactly 0. Derivatives: dL_i/ds_ik = e_ik / (P (d_i + S_ip)) for
+k in C_p(i), and minus their sum for s_ii. Only S (N x P) is kept; logits and cells are computed again by chunks.
 """
 from typing import Iterator, Optional, Tuple
 
@@ -88,7 +88,7 @@ def sum_by_cell(values: Tensor, xyz: Tensor, sizes: Tuple[int, ...], start: int,
 
 def weigh_by_cell(values: Tensor, xyz: Tensor, sizes: Tuple[int, ...], start: int, partition: Partition,
                   weights: Tensor) -> Tensor:
-    """Multiply every value of :func:`sum_by_cell`, in place, by the weight (B, R, num_cells) of its cell, 0 for none."""
+    """Multiply values, in place, by the weight (B, R, num_cells) of their cell; by 0 in none (see ``sum_by_cell``)."""
     if not values.is_cuda:
         from . import _cells_cpu
         return _cells_cpu.weigh_by_cell(values, xyz, sizes, start, partition, weights)
