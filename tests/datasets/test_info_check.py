@@ -53,6 +53,16 @@ def test_old_boxes(tmp_path):
         check_info_file(write(tmp_path / 'a.pkl', infos(few)))
 
 
+def test_boxes_that_cannot_be(tmp_path):
+    path = write(tmp_path / 'a.pkl', infos([instance(0, 4.5, 1.8), instance(7, 4.5, 1.8)]))
+    with pytest.raises(InfoFileError, match=r'a.pkl: data_list\[0\], instance 1 has bbox_label_3d 7.*categories'):
+        check_info_file(path)
+    check_info_file(write(tmp_path / 'a.pkl', infos([instance(-1, 4.5, 1.8)])))
+    path = write(tmp_path / 'a.pkl', infos([instance(0, float('nan'), 1.8)]))
+    with pytest.raises(InfoFileError, match=r'a.pkl: data_list\[0\], instance 0 has the box .*nan'):
+        check_info_file(path)
+
+
 def test_label_names_come_from_the_dataset_where_the_file_lists_none(tmp_path):
     data = dict(infos([instance(0, 1.8, 4.5)] * 3), metainfo={})
     path = write(tmp_path / 'a.pkl', data)

@@ -1,5 +1,6 @@
 """Checks of an info file before a run reads it: what it is, which convention its boxes have, which files it names."""
 import difflib
+import math
 import os
 import os.path as osp
 import pickle
@@ -46,7 +47,7 @@ def load_plain_pickle(path: str) -> Any:
     """
     if not osp.isfile(path):
         raise InfoFileError(f'info file {path} does not exist: check data_root and ann_file, or make it with '
-                            'mmdet3d\'s tools/create_data.py')
+                            'mmdet3d\'s tools/create_data.py (ScanNet: tools/data/scannet.py)')
     try:
         with open(path, 'rb') as file:
             return _DataUnpickler(file).load()
@@ -106,6 +107,7 @@ def check_info_file(path: str,
     own = class_names(infos['metainfo'])
     if classes is not None and own:
         check_class_names(classes, own, f'classes asked of info file {path}')
+    check_instances(path, infos)
     wrong, seen = count_wide_boxes(infos['data_list'], own or list(label_names or ()))
     if seen >= MIN_BOXES and wrong > seen / 2:
         raise InfoFileError(f'info file {path} has boxes of the convention before mmdet3d 1.0 (width first): {wrong} '
@@ -115,6 +117,25 @@ def check_info_file(path: str,
         require_files(f'info file {path}', (file for sample in infos['data_list']
                                             for file in sample_files(sample, prefixes, set(modality))))
     return infos
+
+
+def check_instances(path: str, infos: dict) -> None:
+    """Raise for a box that is not finite, or whose label is none of the categories that the file lists.
+
+    Raises:
+        InfoFileError: Names the file and the place of the first such box.
+    """
+    categories = infos['metainfo'].get('categories')
+    labels = set(categories.values()) if isinstance(categories, dict) else None
+    for place, sample in enumerate(infos['data_list']):
+        for number, instance in enumerate(sample.get('instances') or ()):
+            label, box = instance.get('bbox_label_3d', -1), instance.get('bbox_3d')
+            if labels is not None and label >= 0 and label not in labels:
+                raise InfoFileError(f'info file {path}: data_list[{place}], instance {number} has bbox_label_3d '
+                                    f'{label}, which is none of its categories {categories}: make it again')
+            if box is not None and not math.isfinite(sum(box)):
+                raise InfoFileError(f'info file {path}: data_list[{place}], instance {number} has the box {list(box)}: '
+                                    'leave the instance out, or make the file again')
 
 
 def class_names(metainfo: dict) -> List[str]:

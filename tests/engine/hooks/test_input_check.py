@@ -24,9 +24,10 @@ REFERENCE = Path(os.environ.get(VARIABLE, 'unset'), 'tests', 'data', 'nuscenes',
 @MODELS.register_module(force=True)
 class NothingToLearn(BaseModel):
     trained = 0
+    processor = None
 
     def __init__(self):
-        super().__init__()
+        super().__init__(data_preprocessor=self.processor)
         self.weight = torch.nn.Parameter(torch.zeros(1))
 
     def forward(self, inputs, data_samples=None, mode='tensor'):
@@ -128,6 +129,31 @@ def test_code_in_the_info_file_never_runs(tmp_path):
     with pytest.raises(InfoFileError, match='refused.*mkdir'):
         run(tmp_path, dataset(tmp_path))
     assert not mark.exists()
+
+
+@pytest.mark.parametrize('name', ['infos.pickle', 'infos.txt'])
+def test_only_files_that_are_checked_are_loaded(tmp_path, name):
+    mark = tmp_path / 'mark'
+    write_frames(tmp_path, extra=Evil(str(mark)))
+    os.rename(tmp_path / 'infos.pkl', tmp_path / name)
+    with pytest.raises(InfoFileError, match=name):
+        run(tmp_path, {**dataset(tmp_path), 'ann_file': name})
+    assert not mark.exists()
+
+
+def test_a_batch_without_points_is_named(tmp_path):
+    write_frames(tmp_path)
+    far = dataset(tmp_path)
+    far['pipeline'].insert(2, dict(type='PointsRangeFilter', point_cloud_range=[50, 50, 0, 60, 60, 1]))
+    with pytest.raises(ValueError, match=r'no point is left of .*0.bin: check the units.*point_cloud_range'):
+        run(tmp_path, far)
+    assert not NothingToLearn.trained
+    NothingToLearn.processor = dict(type='Pretrain3DDataPreprocessor', voxel_size=1.)
+    try:
+        run(tmp_path, far)
+    finally:
+        NothingToLearn.processor = None
+    assert NothingToLearn.trained == 2
 
 
 def test_validation_data_is_checked_too(tmp_path):

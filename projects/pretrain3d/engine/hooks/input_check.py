@@ -6,14 +6,18 @@ import weakref
 from typing import Any, Iterator, Optional, Sequence, Set
 
 import numpy as np
+from mmengine.fileio.handlers import file_handlers
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
+from mmengine.model import is_model_wrapper
 from mmengine.runner import FlexibleRunner, Runner
 from torch.utils.data import DataLoader
 
 from mmdet3d.datasets import Det3DDataset, Seg3DDataset
 from mmdet3d.registry import DATASETS, HOOKS
-from pretrain3d.datasets.info_check import check_class_names, check_info_file, require_files, sample_files
+from pretrain3d.datasets import Pretrain3DDataPreprocessor
+from pretrain3d.datasets.info_check import (InfoFileError, check_class_names, check_info_file, require_files,
+                                             sample_files)
 
 # Hooks whose run has not begun yet; they see every data loader config before its dataset is built.
 _waiting: 'weakref.WeakSet[InputCheckHook]' = weakref.WeakSet()
@@ -44,7 +48,8 @@ class InputCheckHook(Hook):
     - when its data loader is built: class names asked for are known, and the info file is of format 1.1, holds data
       only, and has boxes of the 1.x convention (``datasets.info_check``). This cannot wait for ``before_run``: mmengine
       has built the datasets by then, having run whatever code a pickle carries;
-    - before the run: the files that its pipeline loads exist.
+    - before the run: the files that its pipeline loads exist;
+    - before every step: some point is left of the batch, unless the model takes batches without.
 
     Args:
         num_samples (int, optional): Of how many samples, evenly spaced, the files are looked for; 0 for none.
@@ -80,7 +85,10 @@ class InputCheckHook(Hook):
             path = config.get('ann_file') or ''
             if config.get('data_root') and not osp.isabs(path):
                 path = osp.join(config['data_root'], path)
-            if path.endswith('.pkl') and '://' not in path and is_local(config.get('backend_args')):
+            if config.get('ann_file') and osp.splitext(path)[1][1:] not in file_handlers:
+                raise InfoFileError(f'{kind.__name__}: ann_file {path} is no info file, which would end in .pkl: check '
+                                    'ann_file')
+            if path.endswith(('.pkl', '.pickle')) and '://' not in path and is_local(config.get('backend_args')):
                 # Infos of segmentation sets list the classes of detection, or none.
                 self._check_once(path, known if issubclass(kind, Det3DDataset) else None)
 
@@ -116,6 +124,26 @@ class InputCheckHook(Hook):
         total = require_files(f'{type(dataset).__name__} with {dataset.ann_file}', (
             path for i in places for path in sample_files(dataset.get_data_info(i), {}, kinds)))
         MMLogger.get_current_instance().info(f'{dataset.ann_file}: {count} samples, {total} files are there')
+
+    def _before_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, mode: str = 'train') -> None:
+        """Name the samples of a batch that holds no point at all, where the model would not expect it.
+
+        mmdet3d's voxel encoders meet one with an ``IndexError``; models on our own data preprocessor take it.
+
+        Raises:
+            ValueError: Names the files and where the points may have gone.
+        """
+        inputs = data_batch.get('inputs') if isinstance(data_batch, dict) else None
+        clouds = inputs.get('points') if isinstance(inputs, dict) else None
+        if not clouds or any(len(cloud) for cloud in clouds):
+            return
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        if isinstance(model.data_preprocessor, Pretrain3DDataPreprocessor):
+            return
+        files = [str(sample.metainfo.get('lidar_path', f'sample {i} of the batch'))
+                 for i, sample in enumerate(data_batch.get('data_samples') or ())]
+        raise ValueError(f'no point is left of {", ".join(files)}: check the units (metres) and the frame of the '
+                         "points, and point_cloud_range of the pipeline's filters")
 
 
 def is_local(backend_args: Optional[dict]) -> bool:
