@@ -9,6 +9,7 @@ wait ten seconds for mmdet3d; :func:`register_all` can then be called later by h
 """
 import importlib
 import os
+import warnings
 
 __version__ = '0.1.0'
 
@@ -21,7 +22,14 @@ def register_all() -> None:
     """Mend the stack, then import every room so that its classes are in mmdet3d's registries."""
     importlib.import_module('.engine.compat', __name__).apply()
     for room in ROOMS:
-        importlib.import_module(f'.{room}', __name__)
+        try:
+            importlib.import_module(f'.{room}', __name__)
+        except ModuleNotFoundError as error:
+            if (error.name or '').split('.')[0] != 'spconv':
+                raise
+            # mmdet3d does without it as well; whoever only moves weights or reads data does not need it.
+            warnings.warn(f'spconv is not installed: what pretrain3d.{room} holds is not registered. Install the wheel '
+                          "of your CUDA version, e.g. `pip install spconv-cu120`, for pretrain3d's sparse networks")
 
 
 if os.environ.get('PRETRAIN3D_LIGHT', '') in ('', '0'):

@@ -1,4 +1,4 @@
-"""Imports point one way, and every source file has its test beside it in the mirrored tree."""
+"""Imports point one way, light rooms stay light, and the package does without spconv."""
 import ast
 import sys
 from pathlib import Path
@@ -85,6 +85,29 @@ def test_a_wrong_import_is_seen(tmp_path, room, line):
     (package / room).mkdir(parents=True)
     (package / room / 'a.py').write_text(line + '\n')
     assert violations(package)
+
+
+def test_without_spconv_all_but_the_sparse_networks_is_registered():
+    import os
+    import subprocess
+    code = """
+import sys
+
+class WithoutSpconv:
+    def find_spec(name, path=None, target=None):
+        if name.split('.')[0].startswith('spconv'):
+            raise ModuleNotFoundError(f'No module named {name!r}', name=name)
+
+sys.meta_path.insert(0, WithoutSpconv)
+import pretrain3d
+from mmdet3d.registry import HOOKS, METRICS, MODELS
+assert HOOKS.get('WeightTransferHook') and METRICS.get('MeanIoUMetric') and MODELS.get('VoxelSegmentor')
+assert MODELS.get('SpUNet') is None
+"""
+    done = subprocess.run([sys.executable, '-c', code], env=dict(os.environ, PRETRAIN3D_LIGHT=''),
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count('spconv is not installed: what pretrain3d.backbones holds') == 1
 
 
 def test_light_rooms_do_not_import_mmdet3d_at_run_time():
