@@ -6,7 +6,7 @@ custom_imports = dict(imports=['pretrain3d'])
 # A fixed seed: two runs of one config draw the same samples.
 randomness = dict(seed=0)
 
-# The hooks of mmdet3d's runtime with a line every 50 steps that ends in the time left, and the last checkpoint kept:
+# The hooks of mmdet3d's runtime with a line every 50 steps that tells the time left, and the last checkpoint kept:
 # it is what gets reported.
 default_hooks = dict(
     timer=dict(type='IterTimerHook'),
