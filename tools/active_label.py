@@ -15,8 +15,8 @@ at most 50 iterations, and the vertex next to each centroid. The released code j
 and starts from the first K vertices: --features features_xyz_rgb --init first-k. No labels are needed. Stop it and run
 it again: scans that are done are kept in OUT/parts.
 
-A scan of 150 000 vertices, 99 numbers each, K = 200: 9 s on one core and 0.3 GB for the fit; 30 000 of the vertices
-(--fit-vertices 30000): 1.4 s. --jobs does several scans at a time.
+One list of a scan of 150 000 vertices, 99 numbers each: 10 s on one core for K = 200, 1 s for K = 20, with a peak of
+0.5 GB; fitted to 30 000 of the vertices (--fit-vertices 30000) 2.5 s and 0.2 s. --jobs does several scans at a time.
 
 `coverage` takes NAME=FOLDER of lists (a pattern: repetitions, shown as mean and standard deviation) and writes
 OUT/coverage.md, coverage.json and coverage.png: distinct objects that have a labelled vertex, summed over all scans,

@@ -184,7 +184,8 @@ def test_unlabelled_scans(tool, drawn_scannet, tmp_path, capsys):
             info.pop('pts_instance_mask_path', None)
         (tmp_path / 'scannet_infos_test.pkl').write_bytes(pickle.dumps(infos))
         if bare == 1:
-            assert tool.main(['select', *arguments, str(tmp_path / 'lists'), '--method', 'random', '--points', '9']) == 0
+            names = ['--method', 'random', '--points', '9']
+            assert tool.main(['select', *arguments, str(tmp_path / 'lists'), *names]) == 0
             assert len(read_point_list(tmp_path / 'lists' / 'points9.npz')) == 3
         status = tool.main(['coverage', *arguments, str(tmp_path / 'out'), f'random={tmp_path}/lists'])
         said = capsys.readouterr()
@@ -221,3 +222,4 @@ def test_sweep_of_the_variants(monkeypatch):
         lists = 'act' if 'act' in cell.variant else 'random'
         assert f"'limit_points': 'work_dirs/active/{lists}_seed{cell.seed}/points50.npz'" in cell.config
         assert ('rooms-pretrained' in cell.config) == ('init' in cell.variant)
+        assert (f'seed_{cell.seed}/' in cell.env.get('PRETRAIN3D_CHECKPOINT', '')) == ('init' in cell.variant)
