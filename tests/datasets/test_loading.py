@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from mmdet3d.datasets.transforms import LoadPointsFromFile
-from pretrain3d.datasets.loading import LoadPointsChecked
+from mmdet3d.datasets.transforms import LoadAnnotations3D, LoadPointsFromFile
+from pretrain3d.datasets.loading import LoadAnnotationsChecked, LoadPointsChecked
 
 OPTIONS = dict(coord_type='LIDAR', load_dim=4, use_dim=3)
 
@@ -76,3 +76,45 @@ def test_empty(tmp_path):
 def test_wrong_option():
     with pytest.raises(ValueError, match='on_nonfinite'):
         LoadPointsChecked(**OPTIONS, on_nonfinite='ignore')
+
+
+MASKS = dict(with_bbox_3d=False, with_label_3d=False, with_mask_3d=True, with_seg_3d=True)
+
+
+def write_labels(path, **changed):
+    """A sample of seven points with both label files; ``changed`` replaces the bytes of a file (None: no file)."""
+    results = write(path / 'points.bin', np.random.rand(7, 4))
+    results['points'] = LoadPointsChecked(**OPTIONS)(dict(results))['points']
+    results['seg_label_mapping'] = np.arange(5)
+    for name in ('semantic', 'instance'):
+        content = changed.get(name, np.arange(7) % 5)
+        file = path / f'{name}.bin'
+        if content is not None:
+            file.write_bytes(content if isinstance(content, bytes) else np.asarray(content, np.int64).tobytes())
+        results[f'pts_{name}_mask_path'] = str(file)
+    return results
+
+
+def test_good_labels_load_as_by_mmdet3d(tmp_path):
+    results = write_labels(tmp_path)
+    ours, theirs = LoadAnnotationsChecked(**MASKS)(dict(results)), LoadAnnotations3D(**MASKS)(dict(results))
+    for key in ('pts_semantic_mask', 'pts_instance_mask'):
+        assert (ours[key] == theirs[key]).all() and len(ours[key]) == 7
+
+
+@pytest.mark.parametrize('name', ['semantic', 'instance'])
+@pytest.mark.parametrize('content, words', [
+    (None, 'does not exist.*data_root'), (b'123', 'has 3 bytes.*truncated'),
+    (np.arange(6) % 5, 'holds 6 labels for 7 points of .*points.bin'), (b'', 'holds 0 labels for 7 points')])
+def test_bad_label_files_are_named(tmp_path, name, content, words):
+    results = write_labels(tmp_path, **{name: content})
+    with pytest.raises((FileNotFoundError, ValueError), match=f'label file .*{name}.bin {words}'):
+        LoadAnnotationsChecked(**MASKS)(results)
+
+
+@pytest.mark.parametrize('value', [-1, 5])
+def test_ids_that_the_dataset_does_not_know(tmp_path, value):
+    results = write_labels(tmp_path, semantic=[0, 1, 2, value, 3, 4, 0])
+    with pytest.raises(ValueError, match='semantic.bin holds ids from .*knows 0 to 4'):
+        LoadAnnotationsChecked(**MASKS)(results)
+    assert (LoadAnnotationsChecked(**MASKS)(write_labels(tmp_path, instance=[-1] * 7))['pts_instance_mask'] == -1).all()

@@ -9,7 +9,7 @@ load_steps = [
     dict(type='LoadPointsChecked', coord_type='DEPTH', load_dim=9, use_dim=9),
     dict(type='NamePointColumns', color=[3, 4, 5], normal=[6, 7, 8]),
     dict(
-        type='LoadAnnotations3D', with_bbox_3d=False, with_label_3d=False, with_mask_3d=True, with_seg_3d=True),
+        type='LoadAnnotationsChecked', with_bbox_3d=False, with_label_3d=False, with_mask_3d=True, with_seg_3d=True),
     dict(type='PointSegClassMapping'),
 ]
 pack_steps = [

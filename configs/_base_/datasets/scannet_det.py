@@ -11,7 +11,7 @@ load_steps = [
 # Points into the frame whose axes the boxes follow.
 align_step = dict(type='GlobalAlignment', rotation_axis=2)
 train_pipeline = load_steps + [
-    dict(type='LoadAnnotations3D', with_bbox_3d=True, with_label_3d=True, with_mask_3d=True, with_seg_3d=True),
+    dict(type='LoadAnnotationsChecked', with_bbox_3d=True, with_label_3d=True, with_mask_3d=True, with_seg_3d=True),
     align_step,
     dict(type='PointSegClassMapping'),
     dict(type='LimitBoxes'),

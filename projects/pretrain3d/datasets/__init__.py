@@ -5,7 +5,7 @@ room of their method.
 """
 from .cameras import UpdateCameras
 from .info_check import InfoFileError, check_info_file
-from .loading import LoadPointsChecked
+from .loading import LoadAnnotationsChecked, LoadPointsChecked
 from .packing import PackPretrain3DInputs
 from .point_index import AddPointIndex
 from .preprocessor import Pretrain3DDataPreprocessor
@@ -14,6 +14,7 @@ from . import scannet_boxes, scannet_splits, transforms_indoor  # noqa: F401  (r
 from .views import MakeViews
 
 __all__ = [
-    'AddPointIndex', 'InfoFileError', 'LoadPointsChecked', 'MakeViews', 'PackPretrain3DInputs',
-    'Pretrain3DDataPreprocessor', 'SeededInfiniteSampler', 'SeededSampler', 'UpdateCameras', 'check_info_file'
+    'AddPointIndex', 'InfoFileError', 'LoadAnnotationsChecked', 'LoadPointsChecked', 'MakeViews',
+    'PackPretrain3DInputs', 'Pretrain3DDataPreprocessor', 'SeededInfiniteSampler', 'SeededSampler', 'UpdateCameras',
+    'check_info_file'
 ]

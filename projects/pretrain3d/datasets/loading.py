@@ -1,11 +1,11 @@
-"""Loading of point files that says what is wrong with them."""
+"""Loading of point and label files that says what is wrong with them."""
 import os.path as osp
-from typing import Optional, Union
+from typing import Callable, Optional, Union
 
 import numpy as np
 from mmengine.logging import MMLogger
 
-from mmdet3d.datasets.transforms import LoadPointsFromFile
+from mmdet3d.datasets.transforms import LoadAnnotations3D, LoadPointsFromFile
 from mmdet3d.registry import TRANSFORMS
 
 
@@ -81,3 +81,42 @@ class LoadPointsChecked(LoadPointsFromFile):
             f'dropped {bad} of {len(points)} points with NaN or infinite values from {path} ({self.num_dropped} so far '
             'in this process)')
         return points[keep]
+
+
+@TRANSFORMS.register_module()
+class LoadAnnotationsChecked(LoadAnnotations3D):
+    """``LoadAnnotations3D`` with an error that names a label file which is missing, truncated, of another cloud, or
+    holds ids that the dataset does not know. Place it behind the loading of the points."""
+
+    def _load_semantic_seg_3d(self, results: dict) -> dict:
+        """Load the semantic labels (n,) and check their range."""
+        results = self._checked(results, 'pts_semantic_mask', super()._load_semantic_seg_3d)
+        labels, table = results['pts_semantic_mask'], results.get('seg_label_mapping')
+        if isinstance(table, np.ndarray) and len(labels) and not 0 <= labels.min() <= labels.max() < len(table):
+            raise ValueError(f'label file {results["pts_semantic_mask_path"]} holds ids from {labels.min()} to '
+                             f'{labels.max()}, the dataset knows 0 to {len(table) - 1}: convert the scan again, or set '
+                             'metainfo.seg_all_class_ids of the dataset')
+        return results
+
+    def _load_masks_3d(self, results: dict) -> dict:
+        """Load the instance labels (n,)."""
+        return self._checked(results, 'pts_instance_mask', super()._load_masks_3d)
+
+    @staticmethod
+    def _checked(results: dict, key: str, load: Callable[[dict], dict]) -> dict:
+        """Load labels; raise with the file's name where they cannot be those of the loaded points."""
+        path = results[f'{key}_path']
+        try:
+            results = load(results)
+        except FileNotFoundError:
+            raise FileNotFoundError(f'label file {path} does not exist: check data_root and data_prefix[{key!r}], or '
+                                    'convert the scan again') from None
+        except ValueError as error:  # numpy: buffer size must be a multiple of element size
+            size = osp.getsize(path) if osp.exists(path) else 'an odd number of'
+            raise ValueError(f'label file {path} has {size} bytes, which is no whole number of labels: it is truncated '
+                             '(copy it again), or seg_3d_dtype is wrong') from error
+        if 'points' in results and len(results[key]) != len(results['points']):
+            raise ValueError(f'label file {path} holds {len(results[key])} labels for {len(results["points"])} points '
+                             f'of {results.get("lidar_points", {}).get("lidar_path")}: one of the two is truncated or '
+                             'of another scan; convert the scan again')
+        return results
