@@ -297,3 +297,9 @@ def test_tool_tells_what_is_missing_and_what_was_skipped(broken, tmp_path):
     done = subprocess.run(run, capture_output=True, text=True)
     assert done.returncode == 1 and 'scannetv2-labels.combined.tsv is missing' in done.stderr
     assert 'Traceback' not in done.stderr
+
+
+def test_ids_outside_the_200_classes_are_unannotated(tmp_path):
+    (tmp_path / 'table.tsv').write_text('id\traw_category\tnyu40id\n2\tchair\t5\n1357\tlast of all\t40\n')
+    table = read_label_table(tmp_path / 'table.tsv')
+    assert table.raw200 == {'chair': 2} and table.nyu40 == {'chair': 5, 'last of all': 40}

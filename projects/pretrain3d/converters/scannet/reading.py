@@ -7,6 +7,7 @@ from typing import Dict, List, Optional
 
 import numpy as np
 
+from ...label_spaces import get_label_space
 from ..batch import SceneError
 
 LABEL_TABLE = 'scannetv2-labels.combined.tsv'
@@ -14,7 +15,7 @@ LABEL_TABLE = 'scannetv2-labels.combined.tsv'
 
 @dataclass(frozen=True)
 class LabelTable:
-    """Raw category -> ids: ``nyu40`` of the 40 classes of NYU, ``raw200`` the id that the 200-class benchmark uses."""
+    """Raw category -> ids: ``nyu40`` of the 40 classes of NYU, ``raw200`` its id if it is one of the 200-class benchmark's."""
     nyu40: Dict[str, int]
     raw200: Dict[str, int]
 
@@ -50,8 +51,10 @@ def read_label_table(path: Path) -> LabelTable:
         rows = list(csv.DictReader(file, delimiter='\t'))
     if not rows or not {'id', 'raw_category', 'nyu40id'} <= set(rows[0]):
         raise ValueError(f'{path}: columns id, raw_category and nyu40id expected; is it the combined label table?')
+    # Ids beyond the benchmark's largest one would run off mmdet3d's table of labels.
+    known = get_label_space('ScanNet200').raw_to_index
     return LabelTable({row['raw_category']: int(row['nyu40id']) for row in rows if row['nyu40id']},
-                      {row['raw_category']: int(row['id']) for row in rows if row['id']})
+                      {row['raw_category']: int(row['id']) for row in rows if row['id'] and int(row['id']) in known})
 
 
 def read_scan(folder: Path, table: LabelTable, labelled: bool = True) -> ScanData:
