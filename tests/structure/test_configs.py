@@ -160,8 +160,8 @@ def test_config_check_finds_no_unread_key(name):
     ConfigCheckHook().before_run(type('Runner', (), dict(cfg=cfg))())
 
 
-def test_mmdet3d_s_own_train_py_reads_our_configs_from_any_directory(tmp_path):
-    """--help would not read the config, a missing one would be named: a config of ours must get past both."""
+def test_the_wrapper_of_train_py_names_a_missing_config(tmp_path):
+    """That mmdet3d's own scripts run a whole recipe from another directory is tests/end_to_end/test_keyframe.py."""
     script = ROOT / 'tools' / 'train.py'
     done = subprocess.run([sys.executable, str(script), str(ROOT / 'configs' / 'no_such_config.py')], cwd=tmp_path,
                           capture_output=True, text=True)
