@@ -13,7 +13,7 @@ from mmengine.config import Config
 from mmengine.model import BaseModel
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
-from pretrain3d.engine.hooks.config_check import runtime_keys, unread_keys
+from pretrain3d.engine.hooks.config_check import misspelt_keys, runtime_keys, unread_keys
 
 STOCK = osp.join(osp.dirname(mmdet3d.__file__), '.mim')
 BASE = '''
@@ -157,3 +157,28 @@ def test_unknown_argument_is_named_when_built():
     init_default_scope('mmdet3d')
     with pytest.raises(TypeError, match="'in_chanels'"):
         MODELS.build(dict(type='SparseEncoder', in_chanels=5, sparse_shape=[9, 9, 9]))
+
+
+FREE = """
+model = dict(test_cfg=dict(pts=dict(score_threshold=0.1, nms_pre=4)))
+train_cfg = dict(max_epochs=3)
+train_dataloader = dict(dataset=dict(data_prefix=dict(pts='points', img='')))
+"""
+
+
+def test_misspelt_keys_of_free_form_dicts(write):
+    assert misspelt_keys(write('', FREE)) == []
+    child = write("model = dict(test_cfg=dict(pts=dict(score_thresh=3, nms_post=2)))\n"
+                  "train_dataloader = dict(dataset=dict(data_prefix=dict(ptss='abc', sweeps='s')))\n", FREE)
+    assert misspelt_keys(child) == [
+        "model.test_cfg.pts.score_thresh: nobody reads 'score_thresh'; did you mean 'score_threshold'?",
+        "train_dataloader.dataset.data_prefix.ptss: nobody reads 'ptss'; did you mean 'pts'?"]
+    assert misspelt_keys(child, allow=['ptss', 'score_thresh']) == []
+    # Replaced as a whole, or a runner's own arguments: classes that check.
+    assert misspelt_keys(write("train_cfg = dict(max_epoch=2)\n", FREE)) == []
+
+
+def test_misspelt_option_of_the_command_line(write):
+    cfg = write('', FREE)
+    cfg.merge_from_dict({'model.test_cfg.pts.nms_pres': 3})
+    assert misspelt_keys(cfg) == ["model.test_cfg.pts.nms_pres: nobody reads 'nms_pres'; did you mean 'nms_pre'?"]

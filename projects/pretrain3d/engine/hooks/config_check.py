@@ -5,7 +5,7 @@ import inspect
 import os.path as osp
 import re
 from dataclasses import dataclass, field
-from typing import Dict, FrozenSet, List, Sequence, Set
+from typing import Any, Dict, FrozenSet, List, Sequence, Set
 
 import mmengine
 from mmengine.config import Config
@@ -163,16 +163,54 @@ def unread_keys(cfg: Config, allow: Sequence[str] = ()) -> List[str]:
     return problems
 
 
+# Dicts that classes pick from and never check: a misspelt key in them is not missed by anybody.
+FREE_FORM = ('data_prefix', 'train_cfg', 'test_cfg')
+
+
+def _misspelt_within(new: Any, old: Any, path: str, free: bool) -> List[str]:
+    """Keys of free-form dicts in ``new`` that ``old`` lacks and that look like one it has."""
+    if isinstance(new, dict) and isinstance(old, dict):
+        problems = []
+        for key, value in new.items():
+            here = f'{path}.{key}' if path else str(key)
+            if key in old:
+                problems += _misspelt_within(value, old[key], here, free or (key in FREE_FORM and bool(path)))
+            elif free:
+                near = difflib.get_close_matches(str(key), [str(name) for name in old], n=1, cutoff=0.82)
+                problems += [f'{here}: nobody reads {key!r}; did you mean {near[0]!r}?'] if near else []
+        return problems
+    if isinstance(new, (list, tuple)) and isinstance(old, (list, tuple)) and len(new) == len(old):
+        return [problem for index, pair in enumerate(zip(new, old))
+                for problem in _misspelt_within(*pair, f'{path}.{index}', free)]
+    return []
+
+
+def misspelt_keys(cfg: Config, allow: Sequence[str] = ()) -> List[str]:
+    """Keys of ``data_prefix``, ``train_cfg`` and ``test_cfg`` (of models and data sets) that look misspelt, one line each.
+
+    What a child config or ``--cfg-options`` adds beside a key of nearly the same name can hardly be meant.
+    """
+    if not cfg.filename or not osp.isfile(cfg.filename) or Config._is_lazy_import(cfg.filename):
+        return []
+    written = Config.fromfile(cfg.filename, import_custom_modules=False)
+    bases = [Config.fromfile(Config._get_cfg_path(base, cfg.filename)[0], import_custom_modules=False)
+             for base in Config._get_base_files(cfg.filename)]
+    found = [problem for base in [written, *bases]
+             for problem in _misspelt_within(cfg._cfg_dict, base._cfg_dict, '', False)]
+    return [problem for problem in dict.fromkeys(found) if problem.split(':')[0].rpartition('.')[2] not in allow]
+
+
 @HOOKS.register_module()
 class ConfigCheckHook(Hook):
-    """Stop a run whose config sets a top-level key that nobody reads.
+    """Stop a run whose config sets a key that nobody reads.
 
-    Two kinds: a misspelt key (``param_schedular``), and an intermediate variable set again in a child config or on the
-    command line (``data_root``), which mmengine silently ignores. Keys of mmdet3d's own files are let pass. Unknown
-    arguments of classes need no check: building them raises a ``TypeError`` with the argument's name.
+    Three kinds: a misspelt key (``param_schedular``), an intermediate variable set again in a child config or on the
+    command line (``data_root``), which mmengine silently ignores, and a key in ``train_cfg``, ``test_cfg`` or
+    ``data_prefix`` beside one of nearly the same name. Keys of mmdet3d's own files are let pass. Unknown arguments of
+    classes need no check: building them raises a ``TypeError`` with the argument's name.
 
     Args:
-        allow: Further top-level keys to let pass, because something of your own reads them from ``runner.cfg``.
+        allow: Further keys to let pass, because something of your own reads them.
     """
 
     priority = 'VERY_HIGH'
@@ -182,7 +220,7 @@ class ConfigCheckHook(Hook):
 
     def before_run(self, runner) -> None:
         """Raise with every key that has no effect and what to write instead."""
-        problems = unread_keys(runner.cfg, self.allow)
+        problems = unread_keys(runner.cfg, self.allow) + misspelt_keys(runner.cfg, self.allow)
         if problems:
             raise ValueError('the config sets keys to no effect (ConfigCheckHook(allow=[...]) lets keys pass that '
                              'your own code reads):\n  ' + '\n  '.join(problems))
