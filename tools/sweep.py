@@ -26,6 +26,7 @@ exit status is 0 only when every cell has finished.
 import argparse
 import fcntl
 import json
+import logging
 import math
 import os
 import signal
@@ -189,6 +190,7 @@ def parse_args(argv=None) -> Tuple[argparse.Namespace, List[str]]:
 
 def run(args: argparse.Namespace, gpus: List[str]) -> int:
     """Do the sweep; return the exit status."""
+    logging.disable(logging.INFO)  # mmengine tells of every config that is loaded, several times a cell
     spec = read_spec(args.spec)
     cells = make_cells(spec)
     sweep = Sweep(spec, cells, gpus)
