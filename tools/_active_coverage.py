@@ -79,7 +79,7 @@ def plot(hits: Hits, total: int, path: Path, title: str) -> None:
         shares = [np.array(by_count[count]) * 100 / max(total, 1) for count in x]
         y, spread = [s.mean() for s in shares], [s.std(ddof=1) if len(s) > 1 else 0 for s in shares]
         axes.errorbar(x, y, yerr=spread, marker='o', capsize=3, label=method)
-    axes.set(xlabel='labels per scan', ylabel='distinct objects reached (%)', title=title, ylim=(0, 100),
+    axes.set(xlabel='labels per scan', ylabel='distinct objects reached (%)', title=title, ylim=(0, 104),
              xticks=counts_of(hits))
     axes.grid(alpha=0.3)
     axes.legend()
