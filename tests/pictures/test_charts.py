@@ -55,6 +55,16 @@ def test_several_lines_have_names_colours_and_dots():
     assert 'scratch' not in {text.text for text in alone.iter('text')}
 
 
+def test_lines_of_one_name_share_colour_and_entry():
+    lines = [Series(name, [(0, start), (1, 2)]) for name, start in (('a', 1), ('a', 2), ('b', 0), ('b', 3))]
+    svg = drawn(line_chart('t', lines, 'x', 'y'))
+    assert [line.get('stroke') for line in svg.iter('polyline')] == [COLOURS[0], COLOURS[0], COLOURS[1], COLOURS[1]]
+    texts = [text.text for text in svg.iter('text')]
+    assert texts.count('a') == texts.count('b') == 1
+    alone = drawn(line_chart('t', lines[:2], 'x', 'y'))
+    assert 'a' not in {text.text for text in alone.iter('text')}
+
+
 def test_values_that_are_not_finite_are_left_out():
     values = [(0, 1.0), (1, math.nan), (2, math.inf), (3, 2.0)]
     whole = drawn(line_chart('t', [Series('a', values)], 'x', 'y'))

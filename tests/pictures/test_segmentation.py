@@ -96,7 +96,7 @@ def test_table_of_classes_by_whichever_name():
     assert texts == [['chair', '0.000', '75.0 %', 'wall 100 %'], ['floor', '0.750', '25.0 %', ''],
                      ['shower curtain', '0.500', '0.0 %', ''], ['mean', '0.400', '', '']]
     two = segmentation.class_table({'scratch': scores, 'pre-trained': {'iou_vertex/chair': 0.25, 'miou/vertex': 0.25}})
-    assert 'IoU scratch' in two and 'IoU pre-trained' in two and '0.250' in two and two.count('–') == 2
+    assert 'IoU scratch' in two and 'IoU pre-trained' in two and '0.250' in two and two.count('–') == 4
 
 
 def test_legend_has_what_occurs_commonest_first():
@@ -111,3 +111,23 @@ def test_predictions_that_do_not_fit_are_refused():
         segmentation.check_prediction(scan, np.zeros(5, np.uint8), 'scene.npy')
     with pytest.raises(SceneError, match=r'holds 0 \.\.\. 200'):
         segmentation.check_prediction(scan, np.r_[np.zeros(1599, int), 200], 'scene.npy')
+
+
+def test_a_mark_lies_on_its_point_with_circles_in_metres():
+    drawing = segmentation.SceneDrawing.of(plate(), azimuth=0., elevation=np.pi / 2)
+    row = int(np.flatnonzero(drawing.scan.label == CHAIR)[150])
+    plain, marked = drawing.cloud(), drawing.mark(drawing.cloud(), row, [0.3])
+    align = drawing.scan.axis_align
+    x, y = drawing.view.project(drawing.scan.xyz[[row]] + align[:3, 3])[0, :2] / 2
+    changed = np.nonzero((np.asarray(plain) != np.asarray(marked)).any(-1))
+    assert np.asarray(marked)[int(y), int(x)].tolist() == [255, 255, 255]
+    far = np.hypot(changed[1] - x, changed[0] - y)
+    assert far.max() == pytest.approx(0.3 * drawing.view.scale / 2, abs=2.5)
+    assert not ((far > segmentation.DOT + 2) & (far < far.max() - 4)).any()
+
+
+def test_difference_of_two_runs_has_a_sign():
+    runs = {'scratch': {'iou_vertex/chair': 0.5, 'miou/vertex': 0.5}, 'pre-trained': {'miou/vertex': 0.25}}
+    text = re.sub(r'<[^>]+>', ' ', segmentation.class_table(runs))
+    assert '-0.250' in text and 'difference' in text and segmentation.difference(0.1, 0.3) == '+0.200'
+    assert segmentation.difference(None, 0.3) == '–'

@@ -1,7 +1,7 @@
 """Line charts as SVG text, to stand in an HTML page."""
 import math
 from dataclasses import dataclass
-from typing import List, Sequence, Tuple
+from typing import Dict, List, Sequence, Tuple
 
 import numpy as np
 
@@ -15,7 +15,10 @@ COLOURS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9')
 
 @dataclass(frozen=True)
 class Series:
-    """One line of a chart: its name, its points (x, y), and whether each point gets a dot."""
+    """One line of a chart: its name, its points (x, y), and whether each point gets a dot.
+
+    Lines of one name have one colour and are named once.
+    """
     name: str
     points: Sequence[Tuple[float, float]]
     dots: bool = False
@@ -53,15 +56,16 @@ def line_chart(title: str, series: Sequence[Series], x_name: str, y_name: str) -
                          HEIGHT - BOTTOM - share[:, 1] * (HEIGHT - TOP - BOTTOM)], 1)
 
     parts += _axes(low, high, place, x_name, y_name)
-    for number, (line, points) in enumerate(zip(series, kept)):
-        colour, where = COLOURS[number % len(COLOURS)], place(points)
+    colours = _colours(series)
+    for line, points in zip(series, kept):
+        colour, where = colours[line.name], place(points)
         path = ' '.join(f'{x:.1f},{y:.1f}' for x, y in where)
         parts.append(Html(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2.2" '
                           'stroke-linejoin="round"/>'))
         if line.dots:
             parts += [Html(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{colour}"/>') for x, y in where]
-    if len(series) > 1:
-        parts += _names([line.name for line in series])
+    if len(colours) > 1:
+        parts += _names(colours)
     return _svg(parts, title)
 
 
@@ -81,11 +85,17 @@ def _axes(low: np.ndarray, high: np.ndarray, place, x_name: str, y_name: str) ->
     return parts
 
 
-def _names(names: Sequence[str]) -> List[Html]:
+def _colours(series: Sequence[Series]) -> Dict[str, str]:
+    """Name -> colour, in the order of the lines."""
+    names = dict.fromkeys(line.name for line in series)
+    return {name: COLOURS[number % len(COLOURS)] for number, name in enumerate(names)}
+
+
+def _names(colours: Dict[str, str]) -> List[Html]:
     parts = []
-    for number, name in enumerate(names):
+    for number, (name, colour) in enumerate(colours.items()):
         y = TOP + 14 + 18 * number
-        parts += [_rule(WIDTH - RIGHT - 28, y - 4, WIDTH - RIGHT, y - 4, COLOURS[number % len(COLOURS)], 3),
+        parts += [_rule(WIDTH - RIGHT - 28, y - 4, WIDTH - RIGHT, y - 4, colour, 3),
                   _text(WIDTH - RIGHT - 34, y, name, 'end')]
     return parts
 

@@ -29,11 +29,17 @@ class SceneDrawing:
     edges: np.ndarray
 
     @classmethod
-    def of(cls, scan: BrowsedScan) -> 'SceneDrawing':
-        """Find the view and what is seen in it."""
+    def of(cls, scan: BrowsedScan, azimuth: Optional[float] = None, elevation: float = ELEVATION) -> 'SceneDrawing':
+        """Find the view and what is seen in it.
+
+        Args:
+            azimuth: radians in the aligned frame; ``None``: the corner that shows most furniture. elevation: radians.
+        """
         turn = scan.axis_align[:3, :3]
         xyz, normal = scan.xyz @ turn.T + scan.axis_align[:3, 3], scan.normal @ turn.T
-        view = view_from(xyz, best_azimuth(xyz, normal, scan.label), ELEVATION, 2 * PANEL[0], 2 * PANEL[1])
+        if azimuth is None:
+            azimuth = best_azimuth(xyz, normal, scan.label)
+        view = view_from(xyz, azimuth, elevation, 2 * PANEL[0], 2 * PANEL[1])
         index, depth = rasterise(view, xyz, normal, point_radius(xyz))
         return cls(scan, view, index, depth, shade(view, normal)[:, None], edge_shade(depth))
 
@@ -43,7 +49,21 @@ class SceneDrawing:
 
     def labels(self, label: np.ndarray) -> Image.Image:
         """The cloud in the colours of the classes ``label`` (V,), ignore index included."""
-        return self._draw(COLOURS[label] * self.light)
+        return self.coloured(COLOURS[label])
+
+    def coloured(self, colours: np.ndarray) -> Image.Image:
+        """The cloud in the colours (V, 3), 0 ... 255, under the view's light."""
+        return self._draw(colours * self.light)
+
+    def mark(self, picture: Image.Image, row: int, circles: Sequence[float] = ()) -> Image.Image:
+        """Put a mark on the point ``row`` of a panel, hidden or not, with circles of these radii (metres) around it."""
+        draw = ImageDraw.Draw(picture)
+        column, line, _ = self._places(np.array([row]))[0]
+        x, y = column / 2, line / 2
+        for radius in (size * self.view.scale / 2 for size in circles):
+            draw.ellipse((x - radius, y - radius, x + radius, y + radius), outline=(0, 0, 0), width=2)
+        draw.ellipse((x - DOT, y - DOT, x + DOT, y + DOT), fill=(255, 255, 255), outline=(0, 0, 0), width=3)
+        return picture
 
     def errors(self, prediction: np.ndarray) -> Image.Image:
         """Wrong points of a prediction (V,) in red, right ones grey, those without a label pale."""
@@ -56,9 +76,7 @@ class SceneDrawing:
         grey = 255 - (255 - self.scan.rgb.astype(float)) * 0.55
         picture = self._draw(grey)
         draw = ImageDraw.Draw(picture)
-        turn, shift = self.scan.axis_align[:3, :3], self.scan.axis_align[:3, 3]
-        places = self.view.project(self.scan.xyz[rows] @ turn.T + shift)
-        for (column, row, depth), label in zip(places, self.scan.label[rows]):
+        for (column, row, depth), label in zip(self._places(rows), self.scan.label[rows]):
             seen = self.depth[int(np.clip(row, 0, self.view.height - 1)), int(np.clip(column, 0, self.view.width - 1))]
             colour = tuple(int(part) for part in COLOURS[label])
             box = (column / 2 - DOT, row / 2 - DOT, column / 2 + DOT, row / 2 + DOT)
@@ -67,6 +85,11 @@ class SceneDrawing:
             else:
                 draw.ellipse(box, fill=colour, outline=(0, 0, 0), width=2)
         return picture
+
+    def _places(self, rows: np.ndarray) -> np.ndarray:
+        """(N, 3) column, row (pixels at twice the panel's size) and depth of points."""
+        align = self.scan.axis_align
+        return self.view.project(self.scan.xyz[rows] @ align[:3, :3].T + align[:3, 3])
 
     def _draw(self, colours: np.ndarray) -> Image.Image:
         return Image.fromarray(halve(colour_pixels(self.index, colours, self.edges)))
@@ -116,6 +139,8 @@ def class_table(runs: Mapping[str, Mapping[str, float]], counts: Optional[np.nda
                 level: str = 'vertex') -> Html:
     """Per-class IoU of one or several runs, as ``MeanIoUMetric`` returns it, commonest class first.
 
+    Of two runs the difference is told too.
+
     Args:
         runs: name -> scores; keys ``iou_<level>/<class>``, ``miou/<level>``.
         counts: confusion (classes, classes + 1) of the first run; adds how common a class is and what it is taken for.
@@ -123,6 +148,7 @@ def class_table(runs: Mapping[str, Mapping[str, float]], counts: Optional[np.nda
     scores = {name: by_class(found, level) for name, found in runs.items()}
     listed = [index for index in range(SPACE.num_classes) if any(index in found for found in scores.values())]
     header = ['class', *(f'IoU {name}' if len(runs) > 1 else 'IoU' for name in runs)]
+    header += ['difference'] if len(runs) == 2 else []
     if counts is not None:
         listed.sort(key=lambda index: -counts[index].sum())
         header += ['share of the points', 'mostly taken for']
@@ -132,13 +158,20 @@ def class_table(runs: Mapping[str, Mapping[str, float]], counts: Optional[np.nda
         row: List[object] = [join([swatch(colour), SPACE.classes[index]], '')]
         row += [bar(found[index], colour, f'{found[index]:.3f}') if index in found else '–'
                 for found in scores.values()]
+        row += [difference(*(found.get(index) for found in scores.values()))] if len(runs) == 2 else []
         if counts is not None:
             row += [f'{100 * counts[index].sum() / max(counts.sum(), 1):.1f} %', mistaken_for(counts[index], index)]
         rows.append(row)
     extra = ['', ''] if counts is not None else []
     means = [found.get(f'miou/{level}', float('nan')) for found in runs.values()]
-    rows.append(['mean', *(bar(value, (60, 60, 66), f'{value:.3f}') for value in means), *extra])
+    told = [difference(*means)] if len(runs) == 2 else []
+    rows.append(['mean', *(bar(value, (60, 60, 66), f'{value:.3f}') for value in means), *told, *extra])
     return table(header, rows, totals=1)
+
+
+def difference(before: Optional[float], after: Optional[float]) -> str:
+    """The change with its sign, '–' where one of the two is missing."""
+    return '–' if before is None or after is None else f'{after - before:+.3f}'
 
 
 def by_class(scores: Mapping[str, float], level: str) -> Dict[int, float]:
