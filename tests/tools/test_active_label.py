@@ -216,7 +216,8 @@ def test_sweep_of_the_variants(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / 'tools'))
     monkeypatch.setenv('PRETRAIN3D_POINTS', '50')
     from _sweep_spec import make_cells, read_spec
-    cells = make_cells(read_spec(str(ROOT / 'configs/contrastive_scene_contexts/sweeps/active_labelling_rooms.yml')))
+    spec = ROOT / 'configs' / 'contrastive_scene_contexts' / 'benchmarks' / 'active_labelling_rooms.yaml'
+    cells = make_cells(read_spec(str(spec)))
     assert len(cells) == 20 and {cell.fraction for cell in cells} == {'50 points'}
     for cell in cells:
         lists = 'act' if 'act' in cell.variant else 'random'
