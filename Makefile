@@ -32,7 +32,7 @@ test-full: setup  ## the test suite with compiled mmcv and the full-size tests
 	@$(VENV_PY) tools/setup_full.py overlay
 	$(FULL_PY) -m pytest -n $(JOBS) --durations=25 --full $(ARGS)
 
-demo: setup  ## draw rooms, teach a segmentor on them with few labels, write a report (10 minutes)
+demo: setup  ## draw rooms, pre-train without labels, segment with few, from scratch and pre-trained, report (15 minutes)
 	$(VENV_PY) tools/demo.py $(ARGS)
 
 demo-keyframe: setup  ## fine-tune mmdet3d's CenterPoint on one real keyframe (INFO=...) and draw what it finds

@@ -9,14 +9,16 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
 from _mmdet3d import ROOT
 
 TRAIN_LINE = re.compile(r'Iter\(train\)\s+\[\s*(\d+)/(\d+)\].*?eta: (\S+).*?\bloss: (\S+)')
 COUNT_LINE = re.compile(r'^\s*(\d+)/(\d+) (\w+), (\d+) s left')
+LIVE: Set[subprocess.Popen] = set()  # the scripts that run now
 STOP_WAIT = 30  # seconds that a stopped script has to clean up; a second Ctrl-C ends the wait
 
 
@@ -31,6 +33,20 @@ def training_progress(line: str) -> Optional[str]:
         return None
     done, total, eta, loss = step.groups()
     return f'  step {done:>4}/{total}   loss {float(loss):9.3f}   time left {eta}'
+
+
+class TrainingProgress:
+    """As :func:`training_progress`, after the name of the training and not more often than every ``pause`` seconds."""
+
+    def __init__(self, name: str, pause: float = 5.0) -> None:
+        self.name, self.pause, self.shown = name, pause, time.monotonic()
+
+    def __call__(self, line: str) -> Optional[str]:
+        text, step = training_progress(line), TRAIN_LINE.search(line)
+        if text is None or (step[1] != step[2] and time.monotonic() - self.shown < self.pause):
+            return None
+        self.shown = time.monotonic()
+        return f'  {self.name:<19}{text}'
 
 
 class CountProgress:
@@ -67,6 +83,7 @@ def run(script: str, arguments: Sequence[object], log: Path, environment: Dict[s
     with log.open('w') as file, subprocess.Popen(command, env=environment, stdout=subprocess.PIPE,
                                                  stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True,
                                                  errors='replace', start_new_session=True) as process:
+        LIVE.add(process)
         try:
             for line in process.stdout:
                 file.write(line)
@@ -78,6 +95,8 @@ def run(script: str, arguments: Sequence[object], log: Path, environment: Dict[s
         except BaseException:
             _stop(process)
             raise
+        finally:
+            LIVE.discard(process)
     if process.returncode:
         raise DemoError(f'{script} failed: {error_of(log)}\n  all it printed: {log}')
     return ''.join(printed)
@@ -90,6 +109,26 @@ def _stop(process: subprocess.Popen) -> None:
             os.killpg(process.pid, number)
         with contextlib.suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
             process.wait(STOP_WAIT)
+
+
+def together(tasks: Sequence[Callable[[], None]], jobs: int) -> None:
+    """Do the tasks, ``jobs`` at a time. The first that fails, or an interrupt, ends the others and is raised."""
+    if jobs <= 1:
+        for task in tasks:
+            task()
+        return
+    with ThreadPoolExecutor(jobs) as pool:
+        futures = [pool.submit(task) for task in tasks]
+        try:
+            for future in as_completed(futures):
+                future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            while not all(future.done() for future in futures):
+                for process in list(LIVE):
+                    _stop(process)
+                time.sleep(0.05)
+            raise
 
 
 def environment(**added: str) -> Dict[str, str]:
@@ -178,7 +217,8 @@ class Run:
         whole += ['--cfg-options', *self.cfg_options] if self.cfg_options else []
         named = ''.join(f'{key}={shlex.quote(_from_root(value))} ' for key, value in self.variables.items())
         self.commands.append(named + command(f'{what}.py', *whole))
-        run(f'{what}.py', whole, self.folder / f'{what}.log', environment(**self.variables))
+        run(f'{what}.py', whole, self.folder / f'{what}.log', environment(**self.variables),
+            TrainingProgress(self.name))
 
 
 @contextlib.contextmanager

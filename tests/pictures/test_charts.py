@@ -61,6 +61,8 @@ def test_lines_of_one_name_share_colour_and_entry():
     assert [line.get('stroke') for line in svg.iter('polyline')] == [COLOURS[0], COLOURS[0], COLOURS[1], COLOURS[1]]
     texts = [text.text for text in svg.iter('text')]
     assert texts.count('a') == texts.count('b') == 1
+    heights = {text.text: float(text.get('y')) for text in svg.iter('text') if text.text in ('a', 'b', 't')}
+    assert len(set(heights.values())) == 1 and heights['a'] < min(where[:, 1].min() for where in positions(svg))
     alone = drawn(line_chart('t', lines[:2], 'x', 'y'))
     assert 'a' not in {text.text for text in alone.iter('text')}
 

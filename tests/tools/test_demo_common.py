@@ -3,6 +3,7 @@ import importlib
 import json
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -42,6 +43,50 @@ def test_counts_are_shown_now_and_then_and_at_the_end(demo):
     assert [often(line) for line in lines][6] == '  7/40 scans   33 s left'
     assert [shown for shown in map(seldom, lines) if shown] == ['  40/40 scans']
     assert often('out: written') is None and demo.training_progress('Iter(val) [5/5] miou: 0.1') is None
+
+
+def test_progress_of_a_training_is_named_and_seldom(demo):
+    lines = [f'Iter(train) [ {step}/40]  eta: 0:03:24  time: 0.7  loss: 1.5' for step in range(1, 41)]
+    seldom = demo.TrainingProgress('scratch, seed 1', pause=1e9)
+    assert [shown.split() for shown in map(seldom, lines) if shown] == [
+        'scratch, seed 1 step 40/40 loss 1.500 time left 0:03:24'.split()]
+    often = demo.TrainingProgress('a', pause=-1)
+    assert sum(map(bool, map(often, lines))) == 40 and often('Iter(val) [5/5] miou: 0.1') is None
+
+
+@pytest.mark.parametrize('jobs', [1, 3])
+def test_tasks_run_together(demo, jobs):
+    """With several jobs all three wait for each other; with one they come in order."""
+    barrier, done = threading.Barrier(jobs), []
+
+    def task(number):
+        barrier.wait(60)
+        done.append(number)
+
+    demo.together([lambda number=number: task(number) for number in range(3)], jobs)
+    assert sorted(done) == [0, 1, 2] and (jobs > 1 or done == [0, 1, 2])
+
+
+def test_the_first_failure_ends_the_other_scripts(demo, tmp_path):
+    (tmp_path / 'tools' / 'long.py').write_text('import time\nprint("begun", flush=True)\ntime.sleep(600)')
+    (tmp_path / 'tools' / 'bad.py').write_text(
+        'import pathlib, sys, time\nlog = pathlib.Path(sys.argv[1])\n'
+        'while not (log.exists() and log.read_text()): time.sleep(0.05)\nraise ValueError("no")')
+    log, after = tmp_path / 'long.log', []
+
+    def shown(line):
+        (tmp_path / 'begun').write_text(line)
+
+    def long():
+        demo.run('long.py', [], log, dict(os.environ), shown)
+        after.append('went on')
+
+    def bad():
+        demo.run('bad.py', [tmp_path / 'begun'], tmp_path / 'bad.log', dict(os.environ))
+
+    with pytest.raises(demo.DemoError, match='bad.py failed: ValueError: no'):
+        demo.together([long, bad, long], 2)
+    assert not demo.LIVE and not after
 
 
 def alive(pid):

@@ -8,6 +8,7 @@ import numpy as np
 from .report import Html, element, join
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 640, 340, 64, 18, 40, 50
+LETTER = 7.0  # width of a letter of a name, about
 INK, FAINT, LINE = '#1e1e22', '#6b6b73', '#e2e4ea'
 # Distinct under the common forms of colour blindness.
 COLOURS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9')
@@ -92,11 +93,12 @@ def _colours(series: Sequence[Series]) -> Dict[str, str]:
 
 
 def _names(colours: Dict[str, str]) -> List[Html]:
-    parts = []
-    for number, (name, colour) in enumerate(colours.items()):
-        y = TOP + 14 + 18 * number
-        parts += [_rule(WIDTH - RIGHT - 28, y - 4, WIDTH - RIGHT, y - 4, colour, 3),
-                  _text(WIDTH - RIGHT - 34, y, name, 'end')]
+    """In the title's row, from the right, where no line can run through them."""
+    parts, right = [], WIDTH - RIGHT
+    for name, colour in reversed(colours.items()):
+        left = right - LETTER * len(name)
+        parts += [_text(right, 20, name, 'end'), _rule(left - 30, 16, left - 6, 16, colour, 3)]
+        right = left - 44
     return parts
 
 

@@ -143,7 +143,7 @@ def class_table(runs: Mapping[str, Mapping[str, float]], counts: Optional[np.nda
 
     Args:
         runs: name -> scores; keys ``iou_<level>/<class>``, ``miou/<level>``.
-        counts: confusion (classes, classes + 1) of the first run; adds how common a class is and what it is taken for.
+        counts: confusion (classes, classes + 1) of one of them; adds how common a class is and what it is taken for.
     """
     scores = {name: by_class(found, level) for name, found in runs.items()}
     listed = [index for index in range(SPACE.num_classes) if any(index in found for found in scores.values())]
