@@ -1,6 +1,5 @@
 """What the demos share: scripts run with their progress shown, and failures told in one line."""
 import contextlib
-import importlib.util
 import json
 import os
 import re
@@ -138,12 +137,6 @@ def environment(**added: str) -> Dict[str, str]:
     # Idle threads sleep instead of spinning: where other work shares the cores, spinning made this 20 times slower.
     found.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
     return found
-
-
-def check_installed() -> None:
-    """DemoError where mmdet3d or this package is missing."""
-    if importlib.util.find_spec('mmdet3d') is None or importlib.util.find_spec('pretrain3d') is None:
-        raise DemoError(f'mmdet3d or pretrain3d is not installed for {sys.executable}; run `make demo`')
 
 
 def scores_of(folder: Path) -> Dict[str, float]:

@@ -14,7 +14,7 @@ from typing import Callable, Dict, List, Optional
 
 import _demo
 from _demo import DemoError, Run
-from _mmdet3d import ROOT
+from _mmdet3d import ROOT, need
 from _rooms_scores import print_scores
 from _sweep_spec import SweepError, child_config, write
 
@@ -162,7 +162,6 @@ def both(run: Run) -> Callable[[], None]:
 
 def demo(args: argparse.Namespace) -> None:
     """All steps; DemoError where one cannot be done."""
-    _demo.check_installed()
     args.work_dir = args.work_dir.resolve()
     try:
         args.work_dir.mkdir(parents=True, exist_ok=True)
@@ -194,4 +193,5 @@ def main(argv=None) -> int:
 
 
 if __name__ == '__main__':
+    need('mmdet3d', 'pretrain3d')
     sys.exit(main())

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import _demo
 from _demo import DemoError
-from _mmdet3d import ROOT
+from _mmdet3d import ROOT, need
 
 CONFIG = ROOT / 'configs' / 'keyframe' / 'centerpoint_1xb1-keyframe_nus-3d.py'
 # Where the samples lie that the project does not ship.
@@ -116,7 +116,6 @@ def demo(args: argparse.Namespace) -> None:
     """All steps; DemoError where one cannot be done."""
     started = time.time()
     info = find_info(args)
-    _demo.check_installed()
     args.work_dir = args.work_dir.resolve()
     args.work_dir.mkdir(parents=True, exist_ok=True)
     environment = _demo.environment(PRETRAIN3D_INFO=str(info))
@@ -153,4 +152,5 @@ def main(argv=None) -> int:
 
 
 if __name__ == '__main__':
+    need('mmdet3d', 'pretrain3d')
     sys.exit(main())
