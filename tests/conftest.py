@@ -27,6 +27,18 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker(skip)
 
 
+def pytest_collection_finish():
+    # Tools that a test imports ask for the light package through the environment, which child processes inherit.
+    os.environ.pop('PRETRAIN3D_LIGHT', None)
+
+
+@pytest.fixture(autouse=True)
+def whole_package():
+    """The same for tools that are imported in a test."""
+    yield
+    os.environ.pop('PRETRAIN3D_LIGHT', None)
+
+
 @pytest.fixture(scope='session')
 def drawn_scannet(tmp_path_factory):
     """Five scans of the preset ``tiny``, in ScanNet's layout (``world``) and converted (``converted``); read only."""

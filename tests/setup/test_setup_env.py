@@ -41,7 +41,9 @@ class Checkout:
             [sys.executable, str(self.root / 'tools' / 'setup_env.py'), '--python',
              str(python or self.python), *options],
             env=dict(os.environ, FAKE_ROOT=str(self.fake), PYTHONDONTWRITEBYTECODE='1'), text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            # A shell's background jobs, and so the tests in one, ignore Ctrl-C.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
 
     def run(self, *options: str, **kwargs) -> tuple:
         """Run the set-up to its end: (status, stdout, stderr)."""
