@@ -27,6 +27,10 @@ train_dataloader = dict(
     num_workers=1,
     sampler=dict(_delete_=True, type='SeededInfiniteSampler', shuffle=True),
     dataset=dict(pipeline=train_pipeline))
+# Not centred: training has seen every place of the floor in its voxels.
+test_pipeline = _base_.load_steps + _base_.pack_steps
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+test_dataloader = val_dataloader
 
 max_iters = 400
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=max_iters)

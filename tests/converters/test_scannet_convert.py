@@ -197,10 +197,18 @@ def short_segments(folder):
     path.write_text(json.dumps(content))
 
 
+SEGMENTS, GROUPS = 'scene0000_00_vh_clean_2.0.010000.segs.json', 'scene0000_00.aggregation.json'
+
+
 @pytest.mark.parametrize('harm, word', [
     (damage_mesh, 'not a whole mesh'), (nan_vertex, 'NaN'), (cut_json, 'cut off'), (short_segments, 'segment indices'),
     (lambda folder: shutil.rmtree(folder), 'folder missing'),
     (lambda folder: (folder / 'scene0000_00.txt').write_text('axisAlignment = 1 2 3\n'), '16 numbers'),
+    (lambda folder: (folder / 'scene0000_00.txt').write_text('axisAlignment =' + ' nan' * 16), 'NaN or infinite'),
+    (lambda folder: (folder / SEGMENTS).write_text('{"segIndices": ["a"]}'), 'no whole numbers'),
+    (lambda folder: (folder / GROUPS).write_text('{"segGroups": null}'), 'no list'),
+    (lambda folder: (folder / GROUPS).write_text('{"segGroups": [{"label": "bed", "segments": ["x"]}]}'),
+     'without label or segments'),
     (lambda folder: (folder / 'intrinsic' / 'intrinsic_depth.txt').unlink(), 'intrinsic_depth')])
 def test_a_broken_scan_is_named_and_left_out(broken, tmp_path, harm, word):
     root, folder = broken

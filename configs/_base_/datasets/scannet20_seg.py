@@ -36,7 +36,8 @@ train_pipeline = load_steps + [
     # In whole voxels: the data preprocessor then finds one point in each voxel.
     dict(type='CenterShift', axes='xy', step=voxel_size),
 ] + pack_steps
-test_pipeline = load_steps + pack_steps
+# Centred as in training: recipes that feed coordinates, and coarse voxels, would notice.
+test_pipeline = load_steps + [dict(type='CenterShift')] + pack_steps
 
 dataset = dict(
     type='ScanNet20Dataset',

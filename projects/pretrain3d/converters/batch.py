@@ -3,7 +3,7 @@ import errno
 import os
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Sequence, Tuple
 
@@ -39,8 +39,8 @@ def convert_scenes(convert: Callable[[str], Any], names: Sequence[str], jobs: in
     """Run ``convert(name)`` for every scene, in ``jobs`` processes, with progress on stderr.
 
     Returns:
-        Results by name, and (name, reason) of the scenes that raised :class:`SceneError` or an ``OSError`` of their
-        own. A full disk is nobody's fault but the disk's and ends the run.
+        Results by name, and (name, reason) of the scenes that raised something. A full disk, or a process that was
+        killed, is no scene's fault and ends the run.
     """
     done: Dict[str, Any] = {}
     failed: List[Tuple[str, str]] = []
@@ -49,10 +49,13 @@ def convert_scenes(convert: Callable[[str], Any], names: Sequence[str], jobs: in
     def settle(name: str, get: Callable[[], Any]) -> None:
         try:
             done[name] = get()
-        except (SceneError, OSError) as error:
+        except BrokenExecutor:
+            raise
+        except Exception as error:  # one odd scene, whatever is wrong with it, must not cost the others
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise
-            failed.append((name, str(error)))
+            known = isinstance(error, (SceneError, OSError))
+            failed.append((name, str(error) if known else f'{type(error).__name__}: {error}'))
         count = len(done) + len(failed)
         left = (time.time() - start) / count * (len(names) - count)
         if not quiet:

@@ -78,15 +78,21 @@ def read_scan(folder: Path, table: LabelTable, labelled: bool = True) -> ScanDat
         return ScanData(xyz, rgb, normal, None, None, None, [], align, [])
     segments_path = folder / f'{name}_vh_clean_2.0.010000.segs.json'
     groups_path = next(iter(sorted(folder.glob(f'{name}*.aggregation.json'))), folder / f'{name}.aggregation.json')
-    segment = np.asarray(_json(segments_path, 'segIndices'), np.int64)
+    try:
+        segment = np.asarray(_json(segments_path, 'segIndices'), np.int64)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise SceneError(f'{segments_path}: segment indices that are no whole numbers ({error})') from error
     if segment.shape != (len(xyz),):
         raise SceneError(f'{segments_path}: {segment.size} segment indices for {len(xyz)} vertices')
     nyu40, raw200, instance = (np.zeros(len(xyz), np.int64) for _ in range(3))
     categories, unknown = [], []
-    for group in _json(groups_path, 'segGroups'):
+    groups = _json(groups_path, 'segGroups')
+    if not isinstance(groups, list):
+        raise SceneError(f'{groups_path}: segGroups is no list')
+    for group in groups:
         try:
-            category, rows = group['label'], np.isin(segment, group['segments'])
-        except (KeyError, TypeError) as error:
+            category, rows = str(group['label']), np.isin(segment, np.asarray(group['segments'], np.int64))
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise SceneError(f'{groups_path}: a segment group without label or segments ({error})') from error
         categories.append(category)
         instance[rows] = len(categories)
@@ -126,9 +132,12 @@ def read_axis_align(path: Path) -> np.ndarray:
     for line in path.read_text(errors='replace').splitlines():
         if line.startswith('axisAlignment'):
             try:
-                return np.array(line.split('=')[1].split(), np.float64).reshape(4, 4)
+                align = np.array(line.split('=')[1].split(), np.float64).reshape(4, 4)
             except (ValueError, IndexError) as error:
                 raise SceneError(f'{path}: axisAlignment is not 16 numbers') from error
+            if not np.isfinite(align).all():
+                raise SceneError(f'{path}: axisAlignment holds NaN or infinite numbers')
+            return align
     return np.eye(4)
 
 

@@ -96,4 +96,7 @@ def _check_same_world(root: Path, preset_name: str, seed: int) -> None:
     if stamp.exists() and stamp.read_text() != mark:
         raise ValueError(f'{root} already holds {stamp.read_text().strip()!r} and not {mark.strip()!r}; give another '
                          'folder or remove it')
-    stamp.write_text(mark)
+    if not stamp.exists():
+        partial = stamp.with_suffix('.partial')  # a full disk must not leave an empty stamp
+        partial.write_text(mark)
+        partial.replace(stamp)
