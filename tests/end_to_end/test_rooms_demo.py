@@ -127,8 +127,8 @@ def test_the_trainings_were_those_asked_for(finished):
         config = (work / kind / 'seed_2' / 'train' / 'config.py').read_text()
         assert 'limit_points=20' in config and 'limit_seed=2' in config and 'seed=2' in config
         assert ('WeightTransferHook' in config) == (kind == 'pre-trained')
-    log = (work / 'pre-trained' / 'seed_2' / 'train.log').read_text()
-    assert str(work / 'pretraining' / 'train' / f'iter_{PRETRAIN_STEPS}.pth') in log
+    config = (work / 'pre-trained' / 'seed_2' / 'train' / 'config.py').read_text()
+    assert str(work / 'pretraining' / 'train' / f'iter_{PRETRAIN_STEPS}.pth') in config
 
 
 def shown_pairs(work):
