@@ -151,12 +151,37 @@ def test_tool_refuses_to_mix_worlds(tmp_path):
 
 
 def test_vertices_that_no_camera_saw_are_left_out():
-    from pretrain3d.worlds.rooms.frames import trajectory
+    from pretrain3d.worlds.rooms.frames import stations
     from pretrain3d.worlds.rooms.scan import scan_room
     from pretrain3d.worlds.shapes import tessellate
     rng = np.random.default_rng(0)
     room = furnish(rng, 'bedroom')
     caster = Caster(room.parts)
-    scan = scan_room(rng, room, caster, trajectory(rng, room, caster, 6), 0.12)
+    scan = scan_room(rng, room, caster, sum(stations(rng, room, caster, 6), []), 0.12)
     assert len(scan.xyz) < 0.8 * len(tessellate(room.parts, 0.12).xyz)
     assert scan.faces.max() == len(scan.xyz) - 1
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_the_camera_walks_smoothly_and_stays_clear_of_things(kind):
+    """Neighbouring frames of a round: decimetres and a few degrees apart, never with the nose in a cupboard."""
+    from pretrain3d.worlds.rooms.frames import CLEARANCE, stations, walk
+    rng = np.random.default_rng(5)
+    room = furnish(rng, kind)
+    caster = Caster(room.parts)
+    rounds = stations(rng, room, caster, 16)
+    poses = walk(rng, rounds, caster)
+    assert len(poses) == sum(map(len, rounds)) == 16
+    around = np.linspace(0, 2 * np.pi, 36, endpoint=False)
+    feelers = np.stack([np.cos(around), np.sin(around), np.zeros(36)], 1)
+    first = 0
+    for points in rounds:
+        part, first = np.stack(poses[first:first + len(points)]), first + len(points)
+        step = np.linalg.norm(np.diff(part[:, :3, 3], axis=0), axis=1)
+        turn = np.degrees(np.arccos(np.clip((part[1:, :3, 2] * part[:-1, :3, 2]).sum(1), -1, 1)))
+        assert np.median(step) < 0.5 and step.max() < 1.2, step
+        assert turn.max() < 1.5 * 360 / len(points) + 20, turn
+        np.testing.assert_allclose(part[:, :3, :3] @ part[:, :3, :3].transpose(0, 2, 1), np.tile(np.eye(3), (len(part), 1, 1)),
+                                   atol=1e-9)
+        for pose in part:
+            assert caster.cast(np.tile(pose[:3, 3], (36, 1)), feelers).distance.min() > 0.5 * CLEARANCE

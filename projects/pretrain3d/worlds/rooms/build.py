@@ -9,7 +9,7 @@ import numpy as np
 
 from ..render import Caster
 from ..shapes import rotation_z, translation
-from .frames import Frame, Intrinsics, shoot, trajectory
+from .frames import Frame, Intrinsics, shoot, stations, walk
 from .layout import KINDS, furnish
 from .presets import PRESETS, VERSION, Preset
 from .scan import scan_room
@@ -34,13 +34,13 @@ def draw_scan(root: Path, index: int, preset: Preset, seed: int) -> Path:
     rng = np.random.default_rng([seed, index])
     room = furnish(rng, KINDS[index % len(KINDS)])
     caster = Caster(room.parts)
-    poses = trajectory(rng, room, caster, preset.frames)
-    scan = scan_room(rng, room, caster, poses, preset.spacing)
+    rounds = stations(rng, room, caster, preset.frames)
+    scan = scan_room(rng, room, caster, [pose for points in rounds for pose in points], preset.spacing)
     # The sensor's world frame is not aligned with the walls: turn and shift everything, and store the way back.
     to_sensor = translation(*rng.uniform(0.5, 3.0, 2), rng.uniform(-0.1, 0.1)) @ rotation_z(rng.uniform(-np.pi, np.pi))
     camera = Intrinsics(preset.width, preset.height, preset.width * 0.87)
     frames = []
-    for pose in poses:
+    for pose in walk(rng, rounds, caster):
         frame = shoot(rng, caster, pose, camera)
         frames.append(Frame(frame.colour, frame.depth, to_sensor @ frame.pose))
     scan.xyz = scan.xyz @ to_sensor[:3, :3].T + to_sensor[:3, 3]

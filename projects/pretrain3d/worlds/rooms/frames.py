@@ -57,43 +57,68 @@ def look_at(eye: np.ndarray, target: np.ndarray, roll: float = 0.0) -> np.ndarra
     return pose
 
 
-def trajectory(rng: np.random.Generator, room: Room, caster: Caster, count: int) -> List[np.ndarray]:
-    """``count`` camera poses (4, 4): free standing points, each looking across the room, with a hand's tremor.
+def stations(rng: np.random.Generator, room: Room, caster: Caster, count: int) -> List[List[np.ndarray]]:
+    """``count`` camera poses (4, 4) that together see the room: for each floor rectangle a round of standing points.
 
-    Every floor rectangle gets its share of the walk, in proportion to its area; gaze turns steadily so that
-    neighbouring frames overlap and the whole room is seen.
+    Every rectangle gets its share in proportion to its area; gaze turns once around, each view crosses the room.
     """
     areas = np.array([(f[2] - f[0]) * (f[3] - f[1]) for f in room.floors])
     share = np.maximum(np.round(count * areas / areas.sum()).astype(int), 2)
-    poses: List[np.ndarray] = []
-    for floor, frames in zip(room.floors, share):
+    rounds: List[List[np.ndarray]] = []
+    for floor, views in zip(room.floors, share):
         start = rng.uniform(0, 2 * np.pi)
-        for step in range(frames):
-            gaze = start + 2 * np.pi * step / frames + rng.normal(0, 0.1)
-            poses.append(_pose(rng, floor, caster, gaze))
-    return poses[:count] if count < len(poses) else poses
+        rounds.append([_pose(rng, floor, caster, start + 2 * np.pi * step / views + rng.normal(0, 0.1))
+                       for step in range(views)][:count - sum(map(len, rounds))])
+    return rounds
+
+
+def walk(rng: np.random.Generator, rounds: List[List[np.ndarray]], caster: Caster) -> List[np.ndarray]:
+    """Poses (4, 4) of a hand-held camera that walks each of the ``rounds``: as many as there are standing points.
+
+    The way and the gaze are the standing points' running means (a Gaussian of 1.5 of them), so that neighbouring frames
+    lie a few decimetres apart, plus a hand's tremor. Where that would lead into furniture the way bends to the standing
+    point, which is free.
+    """
+    poses = []
+    for points in rounds:
+        eyes, gazes = (np.stack([pose[:3, column] for pose in points]) for column in (3, 2))
+        apart = np.abs(np.subtract.outer(np.arange(len(points)), np.arange(len(points))))
+        weight = np.exp(-0.5 * (np.minimum(apart, len(points) - apart) / 1.5) ** 2)  # a round ends where it began
+        weight /= weight.sum(1, keepdims=True)
+        for eye, smooth, gaze in zip(eyes, weight @ eyes, weight @ gazes):
+            smooth = smooth + rng.normal(0, 0.01, 3)
+            bend = next((bend for bend in (0.0, 0.25, 0.5, 0.75) if _is_free(caster, smooth + bend * (eye - smooth))), 1.0)
+            at = smooth + bend * (eye - smooth)
+            # A mean of directions is shorter than 1 where they differ; only its direction counts.
+            poses.append(look_at(at, at + gaze + rng.normal(0, 0.02, 3) * np.linalg.norm(gaze), rng.normal(0, 0.04)))
+    return poses
 
 
 def _pose(rng: np.random.Generator, floor, caster: Caster, gaze: float) -> np.ndarray:
     x0, y0, x1, y1 = floor
     middle = np.array([(x0 + x1) / 2, (y0 + y1) / 2])
     half = np.array([x1 - x0, y1 - y0]) / 2
-    around = np.linspace(0, 2 * np.pi, 8, endpoint=False)
-    feelers = np.stack([np.cos(around), np.sin(around), np.zeros(8)], 1)
     eye = np.zeros(3)
     for attempt in range(20):
         # Stand behind the middle, so that the view crosses the room; nearer to it after every failed attempt.
         back = -np.array([np.cos(gaze), np.sin(gaze)]) * rng.uniform(0.2, 0.75) * half * (1 - attempt / 20)
         eye = np.array([*(middle + back + rng.normal(0, 0.08, 2)), rng.uniform(*EYE_HEIGHT)])
-        if caster.cast(np.tile(eye, (8, 1)), feelers).distance.min() > CLEARANCE:
+        if _is_free(caster, eye):
             break
     reach = rng.uniform(1.2, 2.0)
     target = eye + np.array([np.cos(gaze) * reach, np.sin(gaze) * reach, -rng.uniform(0.3, 1.1)])
     return look_at(eye, target, rng.normal(0, 0.04))
 
 
+def _is_free(caster: Caster, eye: np.ndarray) -> bool:
+    """Whether nothing stands within arm's reach of ``eye`` (3,), at its height."""
+    around = np.linspace(0, 2 * np.pi, 8, endpoint=False)
+    feelers = np.stack([np.cos(around), np.sin(around), np.zeros(8)], 1)
+    return bool(caster.cast(np.tile(eye, (8, 1)), feelers).distance.min() > CLEARANCE)
+
+
 def shoot(rng: np.random.Generator, caster: Caster, pose: np.ndarray, camera: Intrinsics) -> Frame:
-    """Render one frame with the sensor's noise (1 mm + 0.8 mm/m^2), and its holes at grazing angles and edges."""
+    """Render one frame with the sensor's noise (1 mm + 0.5 mm/m^2), and its holes at grazing angles and edges."""
     rays = camera.rays()
     length = np.linalg.norm(rays, axis=1)
     directions = (rays / length[:, None]) @ pose[:3, :3].T
@@ -103,7 +128,7 @@ def shoot(rng: np.random.Generator, caster: Caster, pose: np.ndarray, camera: In
     rgb = caster.colour(hits.part, xyz, hits.normal)
     rgb = np.clip(rgb * rng.normal(1.0, 0.03) + rng.normal(0, 0.012, rgb.shape), 0, 1)
     depth = np.where(seen, hits.distance / length, 0)
-    noisy = depth + rng.normal(size=depth.shape) * (0.001 + 0.0008 * depth ** 2)
+    noisy = depth + rng.normal(size=depth.shape) * (0.001 + 0.0005 * depth ** 2)
     grazing = np.abs((hits.normal * directions).sum(1)) < 0.08
     lost = ~seen | grazing | (rng.random(depth.shape) < 0.004) | (depth > 8.0)
     image = noisy.reshape(camera.height, camera.width)
