@@ -9,21 +9,14 @@ from typing import Callable, Tuple
 
 import numpy as np
 import torch
-from numba import njit
 from torch import Tensor
+
+from pretrain3d.jit import compiled
 
 from .partitions import HALF_TURN, UPPER, Partition
 
 
-def _compile(function: Callable) -> Callable:
-    """``njit`` with the machine code kept on disk, or without where no cache folder can be written."""
-    try:
-        return njit(nogil=True, cache=True)(function)
-    except RuntimeError:  # numba found no writable place for its cache
-        return njit(nogil=True)(function)
-
-
-@_compile
+@compiled
 def _row_cells(x, y, z, i, size, exclude2, shells2, num_angles, num_cells, fast, kinds, azimuth, n_elevation,
                elevation, ids):
     """Cells of keys 0 ... size - 1 seen from anchor ``i``; ``num_cells`` for keys of no cell, the anchor included."""
@@ -61,7 +54,7 @@ def _row_cells(x, y, z, i, size, exclude2, shells2, num_angles, num_cells, fast,
     ids[i] = num_cells
 
 
-@_compile
+@compiled
 def _sum_rows(values, x, y, z, size, start, begin, end, geometry, sums):
     """sums[r, p] = sum of ``values[r, k]`` over the keys k in cell p of anchor ``start + r``."""
     exclude2, shells2, num_angles, num_cells, fast, kinds, azimuth, n_elevation, elevation = geometry
@@ -83,7 +76,7 @@ def _sum_rows(values, x, y, z, size, start, begin, end, geometry, sums):
             sums[r, p] = even[p] + odd[p]
 
 
-@_compile
+@compiled
 def _weigh_rows(values, x, y, z, size, start, begin, end, geometry, weights):
     """values[r, k] *= weights[r, cell of k], in place; 0 for keys of no cell and beyond the scene."""
     exclude2, shells2, num_angles, num_cells, fast, kinds, azimuth, n_elevation, elevation = geometry

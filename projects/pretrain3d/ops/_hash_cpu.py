@@ -5,20 +5,12 @@ Imported only when first used, because importing numba takes longer than most jo
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from ..jit import compiled
 from .grid import GRID_LIMIT
 
 
-def _compile(function):
-    """``njit`` with the machine code kept on disk, or without where no cache folder can be written."""
-    try:
-        return njit(nogil=True, cache=True)(function)
-    except RuntimeError:  # numba found no writable place for its cache
-        return njit(nogil=True)(function)
-
-
-@_compile
+@compiled
 def bin_points(points, size, origin, cells, low, high):
     """floor((points - origin) / size) of (N, 3) into ``cells`` and its extent; False if some point is unfit."""
     fits = True
@@ -34,7 +26,7 @@ def bin_points(points, size, origin, cells, low, high):
     return fits
 
 
-@_compile
+@compiled
 def extent(coors, low, high):
     """Smallest and largest value of every column of ``coors``, which has at least one row."""
     for d in range(coors.shape[1]):
@@ -46,7 +38,7 @@ def extent(coors, low, high):
             high[d] = max(high[d], np.int64(coors[i, d]))
 
 
-@_compile
+@compiled
 def group(coors, low, spans, table, shift, keys, inverse, counts, first):
     """Number the distinct rows of ``coors`` in the order in which they first occur; returns how many there are.
 
@@ -80,7 +72,7 @@ def group(coors, low, spans, table, shift, keys, inverse, counts, first):
     return found
 
 
-@_compile
+@compiled
 def take_rows(coors, rows, offset, out):
     """out[m] = coors[rows[m]] - offset, without the temporaries of two array operations."""
     for m in range(rows.shape[0]):

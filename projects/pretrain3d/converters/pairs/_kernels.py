@@ -1,17 +1,10 @@
 """numba kernels: means of grid cells, and neighbours within a radius by columns of sorted points."""
 import numpy as np
-from numba import njit
+
+from ...jit import compiled
 
 
-def _compile(function):
-    """``njit`` with the machine code kept on disk, or without where no cache folder can be written."""
-    try:
-        return njit(nogil=True, cache=True)(function)
-    except RuntimeError:  # numba found no writable place for its cache
-        return njit(nogil=True)(function)
-
-
-@_compile
+@compiled
 def cell_sums(values, keys, table, shift, owner, sums, counts):
     """Sum the rows of ``values`` (N, C) over equal ``keys`` (N,), cells in the order of first occurrence.
 
@@ -40,7 +33,7 @@ def cell_sums(values, keys, table, shift, owner, sums, counts):
     return found
 
 
-@_compile
+@compiled
 def mark_neighbours(cells, mask):
     """Set the 27 cells around every row of ``cells`` (N, 3); all of them lie inside ``mask`` (X, Y, Z)."""
     for i in range(cells.shape[0]):
@@ -51,12 +44,12 @@ def mark_neighbours(cells, mask):
                     mask[x + dx, y + dy, z + dz] = True
 
 
-@_compile
+@compiled
 def _cell(value, low, size):
     return np.int64(np.floor((value - low) / size)) + 1
 
 
-@_compile
+@compiled
 def count_candidates(query, low, size, mask):
     """How many rows of ``query`` (N, 3) lie in a marked cell: never fewer than those with a key within ``size``."""
     total = 0
@@ -69,7 +62,7 @@ def count_candidates(query, low, size, mask):
     return total
 
 
-@_compile
+@compiled
 def _first_above(points, start, stop, bound):
     """First row in ``start ... stop`` of ``points``, sorted by z there, whose z is at least ``bound``."""
     while start < stop:
@@ -81,7 +74,7 @@ def _first_above(points, start, stop, bound):
     return start
 
 
-@_compile
+@compiled
 def count_near(query, low, size, mask, columns, points, radius):
     """How many rows of ``query`` (N, 3) have a key within ``radius`` (inclusive)."""
     total = 0
@@ -109,7 +102,7 @@ def count_near(query, low, size, mask, columns, points, radius):
     return total
 
 
-@_compile
+@compiled
 def match(query, low, size, mask, columns, points, order, radius, counts, found):
     """Write the keys within ``radius`` of every query, ascending, one query after the other, into ``found``.
 
@@ -143,7 +136,7 @@ def match(query, low, size, mask, columns, points, order, radius, counts, found)
     return total
 
 
-@_compile
+@compiled
 def _sort(values, begin, end):
     """Insertion sort of a short run."""
     for i in range(begin + 1, end):
