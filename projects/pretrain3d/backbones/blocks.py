@@ -17,6 +17,20 @@ from mmdet3d.registry import MODELS
 SPARSE_KEYS = ('voxels', 'coors', 'batch_size', 'spatial_shape')
 
 
+def count_levels(encoder_channels: Sequence[int], encoder_blocks: Sequence[int], decoder_channels: Sequence[int],
+                 decoder_blocks: Sequence[int]) -> int:
+    """Number of levels of a U-Net, for which each of the four must have one entry.
+
+    Raises:
+        ValueError: they differ in length or are empty.
+    """
+    lengths = [len(each) for each in (encoder_channels, encoder_blocks, decoder_channels, decoder_blocks)]
+    if lengths[0] == 0 or len(set(lengths)) > 1:
+        raise ValueError('encoder_channels, encoder_blocks, decoder_channels and decoder_blocks must have one entry '
+                         f'per level, got {", ".join(map(str, lengths))} entries')
+    return lengths[0]
+
+
 def pad_spatial_shape(extents: Sequence[int], total_stride: int) -> Tuple[int, ...]:
     """Round every extent up to a positive multiple of ``total_stride``.
 

@@ -10,7 +10,7 @@ from mmdet3d.models.backbones import MinkUNetBackbone
 from mmdet3d.models.layers.sparse_block import SparseBasicBlock
 from mmdet3d.registry import MODELS
 
-from .blocks import apply_conv, apply_norm, make_sparse_tensor
+from .blocks import apply_conv, apply_norm, count_levels, make_sparse_tensor
 
 
 @MODELS.register_module()
@@ -45,11 +45,7 @@ class SparseMinkUNet(MinkUNetBackbone):
                  decoder_channels: Sequence[int] = (256, 128, 96, 96),
                  decoder_blocks: Sequence[int] = (2, 2, 2, 2),
                  init_cfg: Optional[Dict] = None) -> None:
-        levels = len(encoder_channels)
-        lengths = [len(encoder_blocks), len(decoder_channels), len(decoder_blocks)]
-        if levels == 0 or lengths != [levels] * 3:
-            raise ValueError('encoder_channels, encoder_blocks, decoder_channels and decoder_blocks must have one '
-                             f'entry per level, got {levels}, {lengths[0]}, {lengths[1]}, {lengths[2]} entries')
+        levels = count_levels(encoder_channels, encoder_blocks, decoder_channels, decoder_blocks)
         # Lists of its own: mmdet3d inserts into them.
         super().__init__(
             in_channels=in_channels, base_channels=base_channels, num_stages=levels,

@@ -6,7 +6,7 @@ from mmengine.model import BaseModule
 from spconv.pytorch import SparseConv3d, SparseConvTensor, SparseInverseConv3d, SubMConv3d
 from torch import Tensor, nn
 
-from .blocks import SparseBasicBlock, SparseConvNormReLU, make_sparse_tensor
+from .blocks import SparseBasicBlock, SparseConvNormReLU, count_levels, make_sparse_tensor
 
 
 class SparseUNet(BaseModule):
@@ -52,11 +52,7 @@ class SparseUNet(BaseModule):
                  widen_when_down: bool = True,
                  init_cfg: Optional[Dict] = None) -> None:
         super().__init__(init_cfg)
-        levels = len(encoder_channels)
-        lengths = [len(encoder_blocks), len(decoder_channels), len(decoder_blocks)]
-        if levels == 0 or lengths != [levels] * 3:
-            raise ValueError('encoder_channels, encoder_blocks, decoder_channels and decoder_blocks must have one '
-                             f'entry per level, got {levels}, {lengths[0]}, {lengths[1]}, {lengths[2]} entries')
+        levels = count_levels(encoder_channels, encoder_blocks, decoder_channels, decoder_blocks)
         if out_channels < 0:
             raise ValueError(f'the number of output channels must be 0 (no output layer) or more, got {out_channels}')
         block_norm_cfg = norm_cfg if block_norm_cfg is None else block_norm_cfg
