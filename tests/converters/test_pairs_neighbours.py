@@ -26,6 +26,7 @@ def test_matches_are_those_of_brute_force(seed):
     expected = brute_matches(query, keys, radius)
     index = RadiusIndex(keys, radius)
     assert np.array_equal(as_pairs(*index.matches(query)), expected)
+    assert np.array_equal(index.pairs(query), expected)
     assert index.count(query) == len(np.unique(expected[:, 0]))
     assert index.bound(query) >= index.count(query)
 

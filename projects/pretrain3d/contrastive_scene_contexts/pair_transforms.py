@@ -251,12 +251,11 @@ class MatchViews(BaseTransform):
             if WORLD_KEY not in view:
                 raise KeyError(f"{sample_name(results)}: MatchViews(source='radius') needs xyz_world of {name!r}: "
                                'start the view with TakeFrame, or put KeepWorldCoordinates before MakeViews')
-            clouds.append(view[WORLD_KEY][index].astype(np.float64))
+            clouds.append(view[WORLD_KEY][index])
         if not len(clouds[0]) or not len(clouds[1]):
             return np.zeros((0, 2), np.int64)
         # In a loader, on the CPU, several times as fast as ops.radius_join, and what made the stored tables.
-        counts, keys = RadiusIndex(clouds[1], self.radius).matches(clouds[0])
-        return np.stack([np.repeat(np.arange(len(counts)), counts), keys.astype(np.int64)], 1)
+        return RadiusIndex(clouds[1], self.radius).pairs(clouds[0])
 
     def __repr__(self) -> str:
         return (f'{type(self).__name__}(source={self.source!r}, radius={self.radius}, min_pairs={self.min_pairs}, '

@@ -26,8 +26,7 @@ class FrameCloud:
 
 def matches(first: FrameCloud, second: FrameCloud, radius: float) -> np.ndarray:
     """(P, 2) int64 rows of points that lie within ``radius`` (metres) of each other, many-to-many."""
-    counts, keys = RadiusIndex(second.xyz, radius).matches(first.xyz.astype(np.float64))
-    return np.stack([np.repeat(np.arange(len(counts)), counts), keys.astype(np.int64)], 1)
+    return RadiusIndex(second.xyz, radius).pairs(first.xyz)
 
 
 def pair_picture(clouds: Sequence[FrameCloud], pairs: np.ndarray, lines: int = 32) -> Image.Image:

@@ -87,3 +87,8 @@ class RadiusIndex:
             if total <= len(found):
                 return counts, found[:total].copy()
             found = np.empty(total, np.int32)
+
+    def pairs(self, query: np.ndarray) -> np.ndarray:
+        """(P, 2) int64 rows [query, key] within the radius, sorted; ``query`` (N, 3) of any float type."""
+        counts, keys = self.matches(np.ascontiguousarray(query, np.float64))
+        return np.stack([np.repeat(np.arange(len(counts)), counts), keys.astype(np.int64)], 1)
