@@ -1,5 +1,5 @@
 """Predicted classes of every point on disk, one file a scan."""
-import os
+import io
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
@@ -9,6 +9,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
 from mmdet3d.registry import METRICS
+from pretrain3d.converters.batch import write_atomic
 
 FORMS = ('npy', 'txt')
 
@@ -48,7 +49,6 @@ class DumpSegmentation(BaseMetric):
         Raises:
             ValueError: two samples have files of the same name, or the data set has no raw ids for ``'txt'``.
         """
-        self.out_dir.mkdir(parents=True, exist_ok=True)
         for sample in data_samples:
             source = str(sample.get('lidar_path') or sample.get('sample_idx', ''))
             name = Path(source).stem
@@ -74,18 +74,12 @@ class DumpSegmentation(BaseMetric):
 
     def _write(self, path: Path, classes: np.ndarray) -> None:
         """Write a file whole or not at all."""
-        num_classes = len(self.dataset_meta['classes'])
-        partial = path.with_name(f'.{path.name}.{os.getpid()}.partial')
-        try:
-            with open(partial, 'wb') as file:
-                if self.form == 'npy':
-                    np.save(file, classes.astype(np.uint8 if num_classes < 256 else np.int16))
-                else:
-                    np.savetxt(file, self._raw_ids(num_classes)[classes], fmt='%d')
-            os.replace(partial, path)
-        except BaseException:
-            partial.unlink(missing_ok=True)
-            raise
+        num_classes, buffer = len(self.dataset_meta['classes']), io.BytesIO()
+        if self.form == 'npy':
+            np.save(buffer, classes.astype(np.uint8 if num_classes < 256 else np.int16))
+        else:
+            np.savetxt(buffer, self._raw_ids(num_classes)[classes], fmt='%d')
+        write_atomic(path, buffer.getvalue())
 
     def _raw_ids(self, num_classes: int) -> np.ndarray:
         """(num_classes + 1,) raw id of every class, 0 for none."""

@@ -2,11 +2,12 @@
 import base64
 import html
 import io
-import os
 from pathlib import Path
 from typing import Any, Iterable, Sequence, Tuple
 
 from PIL import Image
+
+from ..converters.batch import write_atomic
 
 STYLE = '''
 :root { color-scheme: light; --ink: #1e1e22; --faint: #6b6b73; --line: #e2e4ea; --soft: #f4f5f8; }
@@ -133,13 +134,7 @@ def page(title: str, *parts: Any) -> Html:
 
 def write_page(path: Path, document: Html) -> None:
     """Write the document whole or not at all."""
-    partial = path.with_name(f'.{path.name}.{os.getpid()}.partial')
-    try:
-        partial.write_text(document, encoding='utf-8')
-        os.replace(partial, path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+    write_atomic(path, document.encode())
 
 
 def _hex(colour: Sequence[int]) -> str:
