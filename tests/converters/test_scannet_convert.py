@@ -1,11 +1,6 @@
 """The ScanNet converter on a drawn world: what mmdet3d's own datasets read from it, and what bad input does."""
 import json
-import pickle
 import shutil
-import struct
-import subprocess
-import sys
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -13,36 +8,10 @@ import pytest
 from PIL import Image
 from plyfile import PlyData
 from pretrain3d.converters.batch import SceneError, write_atomic
-from pretrain3d.converters.scannet.convert import convert
-from pretrain3d.converters.scannet.frames import export_sens, frame_records
+from pretrain3d.converters.scannet.convert import convert, convert_splits
 from pretrain3d.converters.scannet.reading import read_label_table, read_scan, vertex_normals
 from pretrain3d.label_spaces import get_label_space
-from pretrain3d.worlds.rooms import build as building
-from pretrain3d.worlds.rooms.presets import PRESETS, Preset
-
-TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'data' / 'scannet.py'
-
-
-@pytest.fixture(scope='module')
-def world(tmp_path_factory):
-    root = tmp_path_factory.mktemp('world')
-    PRESETS['test'] = Preset(train=2, val=1, spacing=0.12, frames=3, width=48, height=36)
-    try:
-        building.build(root, 'test', seed=5)
-    finally:
-        del PRESETS['test']
-    return root
-
-
-@pytest.fixture(scope='module')
-def converted(world, tmp_path_factory):
-    out = tmp_path_factory.mktemp('converted')
-    assert convert(world, out, frame_step=1, quiet=True) == []
-    return out
-
-
-def infos(out, split, kind='infos'):
-    return pickle.loads((out / f'scannet_{kind}_{split}.pkl').read_bytes())['data_list']
+from scannet_scans import cut_json, infos
 
 
 def test_vertices_keep_their_order_and_labels(world, converted):
@@ -145,17 +114,6 @@ def test_mmdet3d_datasets_read_it(converted):
     assert len(sample['data_samples'].gt_pts_seg.pts_instance_mask) == len(sample['inputs']['points'])
 
 
-def test_a_second_run_does_only_what_is_missing(world, converted, tmp_path):
-    out = tmp_path / 'again'
-    shutil.copytree(converted, out)
-    kept, torn = out / 'points' / 'scene0000_00.bin', out / 'points' / 'scene0001_00.bin'
-    before = kept.stat().st_mtime_ns
-    torn.write_bytes(torn.read_bytes()[:100])
-    assert convert(world, out, frame_step=1, quiet=True) == []
-    assert kept.stat().st_mtime_ns == before
-    assert torn.read_bytes() == (converted / 'points' / 'scene0001_00.bin').read_bytes()
-
-
 def test_two_processes_write_the_same(world, converted, tmp_path):
     convert(world, tmp_path, frame_step=1, jobs=2, quiet=True)
     for kind in ('points', 'semantic_mask', 'instance_mask', 'points_normals'):
@@ -164,13 +122,6 @@ def test_two_processes_write_the_same(world, converted, tmp_path):
     for split in ('train', 'val'):
         for kind in ('infos', 'frames'):
             np.testing.assert_equal(infos(tmp_path, split, kind), infos(converted, split, kind))
-
-
-@pytest.fixture()
-def broken(world, tmp_path):
-    root = tmp_path / 'broken'
-    shutil.copytree(world, root)
-    return root, root / 'scans' / 'scene0000_00'
 
 
 def damage_mesh(folder):
@@ -183,11 +134,6 @@ def nan_vertex(folder):
     mesh = PlyData.read(str(path), mmap=False)
     mesh['vertex']['x'][3] = np.nan
     mesh.write(str(path))
-
-
-def cut_json(folder):
-    path = folder / f'{folder.name}.aggregation.json'
-    path.write_text(path.read_text()[:-20])
 
 
 def short_segments(folder):
@@ -208,8 +154,7 @@ SEGMENTS, GROUPS = 'scene0000_00_vh_clean_2.0.010000.segs.json', 'scene0000_00.a
     (lambda folder: (folder / SEGMENTS).write_text('{"segIndices": ["a"]}'), 'no whole numbers'),
     (lambda folder: (folder / GROUPS).write_text('{"segGroups": null}'), 'no list'),
     (lambda folder: (folder / GROUPS).write_text('{"segGroups": [{"label": "bed", "segments": ["x"]}]}'),
-     'without label or segments'),
-    (lambda folder: (folder / 'intrinsic' / 'intrinsic_depth.txt').unlink(), 'intrinsic_depth')])
+     'without label or segments')])
 def test_a_broken_scan_is_named_and_left_out(broken, tmp_path, harm, word):
     root, folder = broken
     harm(folder)
@@ -220,22 +165,55 @@ def test_a_broken_scan_is_named_and_left_out(broken, tmp_path, harm, word):
     assert not list((tmp_path / 'out').rglob('*.partial'))
 
 
-def test_infinite_poses_lose_only_their_frames(broken, tmp_path):
-    root, folder = broken
-    (folder / 'pose' / '1.txt').write_text(' '.join(['-inf'] * 16))
-    convert(root, tmp_path / 'out', splits=['train'], frame_step=1, quiet=True)
-    record = infos(tmp_path / 'out', 'train', 'frames')[0]
-    assert [frame['index'] for frame in record['frames']] == [0, 2] and record['lost'] == 1
-
-
-def test_unknown_labels_become_unannotated(broken, tmp_path):
-    root, folder = broken
+def drop_from_table(root, *categories):
     table = root / 'scannetv2-labels.combined.tsv'
-    table.write_text(''.join(line for line in table.read_text().splitlines(True) if '\tbed\t' not in line))
-    scan = read_scan(folder, read_label_table(table))
+    table.write_text(''.join(line for line in table.read_text().splitlines(True)
+                             if not any(f'\t{category}\t' in line for category in categories)))
+    return table
+
+
+def test_unknown_labels_become_unannotated(broken):
+    root, folder = broken
+    scan = read_scan(folder, read_label_table(drop_from_table(root, 'bed')))
     assert scan.unknown == ['bed']
     rows = scan.instance == scan.categories.index('bed') + 1
     assert rows.any() and (scan.nyu40[rows] == 0).all()
+
+
+def test_unknown_labels_are_counted_over_all_scans_in_every_run(broken, tmp_path):
+    root, _ = broken
+    groups = [json.loads((root / 'scans' / name / f'{name}.aggregation.json').read_text())['segGroups']
+              for name in ('scene0000_00', 'scene0001_00', 'scene0002_00')]
+    counts = [sum(group['label'] == 'wall' for group in each) for each in groups]
+    drop_from_table(root, 'wall')
+    for _ in range(2):
+        assert convert_splits(root, tmp_path / 'out', quiet=True).unknown == {
+            'wall': (sum(counts), sum(map(bool, counts)))}
+    assert sum(counts) > 3
+
+
+def test_a_split_without_a_single_scan_does_not_cost_the_others(broken, tmp_path):
+    root, _ = broken
+    cut_json(root / 'scans' / 'scene0000_00')
+    cut_json(root / 'scans' / 'scene0001_00')
+    out = tmp_path / 'out'
+    outcome = convert_splits(root, out, ['train', 'val'], frame_step=1, quiet=True)
+    assert [split for split, _ in outcome.failed] == ['train'] and 'none of its 2 scans' in outcome.failed[0][1]
+    assert [name for name, _ in outcome.skipped] == ['scene0000_00', 'scene0001_00']
+    assert sorted(path.name for path in out.glob('*.pkl')) == ['scannet_frames_val.pkl', 'scannet_infos_val.pkl']
+    assert [each['scan'] for each in infos(out, 'val')] == ['scene0002_00']
+    with pytest.raises(SceneError, match="split 'train'.*cut off"):
+        convert(root, out, quiet=True)
+    (root / 'meta_data' / 'scannetv2_train.txt').write_text('')
+    assert 'list is empty' in convert_splits(root, out, quiet=True).failed[0][1]
+
+
+def test_a_missing_list_is_said_before_anything_is_converted(broken, tmp_path):
+    root, _ = broken
+    (root / 'meta_data' / 'scannetv2_val.txt').unlink()
+    with pytest.raises(FileNotFoundError, match='scannetv2_val.txt is missing'):
+        convert(root, tmp_path / 'out', quiet=True)
+    assert not (tmp_path / 'out').exists()
 
 
 def test_a_full_disk_leaves_no_torn_file_and_stops(world, tmp_path, monkeypatch):
@@ -251,60 +229,6 @@ def test_a_full_disk_leaves_no_torn_file_and_stops(world, tmp_path, monkeypatch)
     assert target.read_bytes() == b'old' and [path.name for path in tmp_path.iterdir()] == ['file.bin']
     with pytest.raises(OSError, match='No space'):
         convert(world, tmp_path / 'out', quiet=True)
-
-
-def write_sens(path, frames, codec=1, size=(36, 48)):
-    """A .sens file, version 4, as ScanNet's SensReader documents it: frames of (pose, colour bytes, depth)."""
-    matrix = np.eye(4, dtype='<f4').tobytes()
-    with open(path, 'wb') as file:
-        file.write(struct.pack('<IQ', 4, 4) + b'test' + matrix * 4 + struct.pack('<2i', 2, codec))
-        file.write(struct.pack('<4IfQ', size[1], size[0], size[1], size[0], 1000.0, len(frames)))
-        for pose, colour, depth in frames:
-            packed = zlib.compress(depth.astype('<u2').tobytes()) if codec == 1 else depth.astype('<u2').tobytes()
-            file.write(np.asarray(pose, '<f4').tobytes() + struct.pack('<4Q', 0, 0, len(colour), len(packed)))
-            file.write(colour + packed)
-
-
-@pytest.mark.parametrize('codec', [0, 1])
-def test_sens_files_give_the_frames_that_were_put_in(world, tmp_path, codec):
-    folder = world / 'scans' / 'scene0000_00'
-    originals = []
-    for index in range(3):
-        depth = np.asarray(Image.open(folder / 'depth' / f'{index}.png'))
-        originals.append((np.loadtxt(folder / 'pose' / f'{index}.txt'),
-                          (folder / 'color' / f'{index}.jpg').read_bytes(), depth))
-    write_sens(tmp_path / 'a.sens', originals, codec)
-    export_sens(tmp_path / 'a.sens', tmp_path / 'frames', step=2)
-    record = frame_records(tmp_path / 'frames', 2, tmp_path)
-    assert [frame['index'] for frame in record['frames']] == [0, 2]
-    for frame in record['frames']:
-        pose, colour, depth = originals[frame['index']]
-        assert (tmp_path / frame['color_path']).read_bytes() == colour
-        np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / frame['depth_path'])), depth)
-        np.testing.assert_allclose(frame['pose'], pose, atol=1e-5)
-
-
-def test_damaged_sens_files_are_named(tmp_path):
-    depth = np.zeros((36, 48), np.uint16)
-    write_sens(tmp_path / 'a.sens', [(np.eye(4), b'jpg', depth)] * 2)
-    whole = (tmp_path / 'a.sens').read_bytes()
-    for content, word in [(whole[:-3], 'ends in the middle'), (b'', 'ends in the middle'),
-                          (b'\x05' + whole[1:], 'version 5'), (whole[:4] + b'\xff' * 8 + whole[12:], 'damaged header')]:
-        (tmp_path / 'b.sens').write_bytes(content)
-        with pytest.raises(SceneError, match=word):
-            export_sens(tmp_path / 'b.sens', tmp_path / 'x', 1)
-
-
-def test_tool_tells_what_is_missing_and_what_was_skipped(broken, tmp_path):
-    root, folder = broken
-    cut_json(folder)
-    run = [sys.executable, str(TOOL), str(root), str(tmp_path / 'out'), '--jobs', '1']
-    done = subprocess.run(run, capture_output=True, text=True)
-    assert done.returncode == 2 and 'skipped scene0000_00' in done.stdout
-    (root / 'scannetv2-labels.combined.tsv').unlink()
-    done = subprocess.run(run, capture_output=True, text=True)
-    assert done.returncode == 1 and 'scannetv2-labels.combined.tsv is missing' in done.stderr
-    assert 'Traceback' not in done.stderr
 
 
 def test_ids_outside_the_200_classes_are_unannotated(tmp_path):

@@ -1,5 +1,6 @@
 """Reads one scan of ScanNet v2 with its labels and instances."""
 import csv
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +16,14 @@ LABEL_TABLE = 'scannetv2-labels.combined.tsv'
 
 @dataclass(frozen=True)
 class LabelTable:
-    """Raw category -> ids: ``nyu40`` of the 40 classes of NYU, ``raw200`` its id if it is one of the 200-class benchmark's."""
+    """Raw category -> ids: ``nyu40`` of the 40 classes of NYU, ``raw200`` its own if the 200-class benchmark has it."""
     nyu40: Dict[str, int]
     raw200: Dict[str, int]
+
+    def digest(self) -> str:
+        """Short hash of what the table maps, by which a later run sees that it was edited."""
+        content = json.dumps([sorted(self.nyu40.items()), sorted(self.raw200.items())])
+        return hashlib.sha256(content.encode()).hexdigest()[:12]
 
 
 @dataclass
@@ -30,7 +36,7 @@ class ScanData:
         instance: (V,) int64, 1 and up; 0 for none; ``None`` without labels.
         categories: raw category of instance ``i + 1``.
         axis_align: (4, 4).
-        unknown: raw categories that the label table lacks; their vertices stay unannotated.
+        unknown: raw category, for each instance that the label table lacks; their vertices stay unannotated.
     """
     xyz: np.ndarray
     rgb: np.ndarray
