@@ -13,7 +13,7 @@ id is ``(shell * n_azimuth + azimuth) * n_elevation + elevation``, or ``shell * 
 ever computed: an offset is compared with the boundaries' directions, for two bins by its signs.
 """
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Dict, Optional, Tuple
 
@@ -152,5 +152,4 @@ def get_partition(preset: Optional[str] = None, **fields) -> Partition:
         return Partition(**fields)
     if preset not in PRESETS:
         raise ValueError(f'unknown preset {preset!r} of scene contexts; there are {sorted(PRESETS)}')
-    base = {name: getattr(PRESETS[preset], name) for name in Partition.__dataclass_fields__}
-    return Partition(**{**base, **fields})
+    return replace(PRESETS[preset], **fields)

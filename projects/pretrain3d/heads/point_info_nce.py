@@ -24,17 +24,15 @@ class ScenePadding:
     Attributes:
         slot: (M,) int64, place of every row in the flattened grid.
         sizes: rows of each scene.
-        counts: the same as a tensor (B,) int64.
     """
     slot: Tensor
     sizes: Tuple[int, ...]
-    counts: Tensor
 
     @classmethod
     def of(cls, scene: Optional[Tensor], rows: int, num_scenes: int, device: torch.device) -> 'ScenePadding':
         """Grid for scene ids (rows,) in [0, num_scenes), in any order; ``None``: one scene."""
         if scene is None:
-            return cls(torch.arange(rows, device=device), (rows, ), torch.tensor([rows], device=device))
+            return cls(torch.arange(rows, device=device), (rows, ))
         if scene.shape != (rows, ):
             raise ValueError(f'scene has the shape {tuple(scene.shape)} for {rows} rows; give one id per row')
         counts = torch.bincount(scene, minlength=num_scenes)
@@ -45,7 +43,7 @@ class ScenePadding:
         place = torch.arange(rows, device=device) - (counts.cumsum(0) - counts)[scene[order]]
         slot = torch.empty_like(place)
         slot[order] = scene[order] * max(sizes, default=0) + place
-        return cls(slot, sizes, counts)
+        return cls(slot, sizes)
 
     def pad(self, rows: Tensor) -> Tensor:
         """(M, ...) -> (B, N, ...), zero where a scene has no row; differentiable."""
