@@ -19,9 +19,9 @@ SPEC is a YAML, JSON or Python file:
         options: {optim_wrapper.optimizer.lr: 0.001}
         env: {PRETRAIN3D_CHECKPOINT: '/data/pretrain/seed_{seed}/last.pth'}   # variables that the config reads
 
-`{seed}` in a value is the cell's seed. Stop it at any time and run it again: finished cells are skipped,
-a half-trained one resumes from its last checkpoint, failed ones are tried again. The table is WORK_DIR/sweep.md, the same numbers and all seeds WORK_DIR/sweep.json. The
-exit status is 0 only when every cell has finished.
+`{seed}` in a value is the cell's seed. Stop it at any time and run it again: finished cells are skipped, a half-trained
+one resumes from its last checkpoint, failed ones are tried again. The table is WORK_DIR/sweep.md, the same numbers and
+all seeds WORK_DIR/sweep.json. The exit status is 0 only when every cell has finished.
 """
 import argparse
 import fcntl
@@ -38,7 +38,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Dict, List, Optional, Tuple
 
-from _mmdet3d import ROOT, environment_is_active
+from _mmdet3d import need
 from _sweep_spec import Cell, SweepError, make_cells, read_spec, write
 
 TOOLS = Path(__file__).resolve().parent
@@ -228,14 +228,7 @@ def run(args: argparse.Namespace, gpus: List[str]) -> int:
 def main(argv=None) -> int:
     """Run the command line."""
     args, gpus = parse_args(argv)
-    try:
-        import mmengine  # noqa: F401
-    except ImportError:
-        own = ROOT / '.venv' / 'bin' / 'python'
-        if argv is None and own.exists() and not environment_is_active() and Path(sys.prefix) != own.parents[1]:
-            os.execv(str(own), [str(own), *sys.argv])
-        print('sweep: mmengine is not installed; run `make setup` or activate your environment', file=sys.stderr)
-        return 1
+    need('mmengine')
     try:
         return run(args, gpus)
     except SweepError as error:
