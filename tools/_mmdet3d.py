@@ -50,14 +50,19 @@ def stand_in_for_mmcv() -> None:
     spec.loader.exec_module(importlib.util.module_from_spec(spec))
 
 
-def run(name: str) -> None:
-    """Run mmdet3d's script ``name`` as the main program, with the arguments of this process."""
+def find_pretrain3d() -> None:
+    """Let this process import mmdet3d and pretrain3d, or start again as :func:`need` does."""
     need('mmdet3d')
-    script = locate(name)
-    # Idle threads sleep instead of spinning: where other work shares the cores, spinning slowed steps twentyfold.
-    os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
     sys.path.append(str(ROOT / 'projects'))  # an installed pretrain3d comes before it
     stand_in_for_mmcv()
+
+
+def run(name: str) -> None:
+    """Run mmdet3d's script ``name`` as the main program, with the arguments of this process."""
+    # Idle threads sleep instead of spinning: where other work shares the cores, spinning slowed steps twentyfold.
+    os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
+    find_pretrain3d()
+    script = locate(name)
     sys.argv[0] = str(script)
     sys.path[0] = str(script.parent)  # as if it had been started itself
     runpy.run_path(str(script), run_name='__main__')

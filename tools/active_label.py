@@ -35,7 +35,7 @@ from typing import Callable, Deque, Dict, List, Optional, Tuple
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from _mmdet3d import ROOT, need, stand_in_for_mmcv  # noqa: E402
+from _mmdet3d import find_pretrain3d  # noqa: E402
 
 FEATURES = ('features_xyz', 'features', 'features_xyz_rgb', 'xyz_rgb', 'xyz')
 
@@ -181,8 +181,10 @@ def choose_all(scans: list, counts: List[int], encoder: Optional[Callable], work
 
     try:
         for scan in scans:
-            missing = [(folder, choose, [count for count in counts if count not in folder.part(scan)])
-                       for folder, choose in work]
+            missing = []
+            for folder, choose in work:
+                done = folder.part(scan)
+                missing.append((folder, choose, [count for count in counts if count not in done]))
             features = encoder(scan.file) if encoder is not None and any(each[2] for each in missing) else None
             pending.append([pool.submit(one, folder, choose, scan, features, left)
                             for folder, choose, left in missing if left])
@@ -240,9 +242,7 @@ def main(argv=None) -> int:
         if not os.path.isfile(path):  # before mmdet3d is imported, which takes ten seconds
             print(f'active_label: {path} does not exist', file=sys.stderr)
             return 1
-    need('mmdet3d')
-    sys.path.append(str(ROOT / 'projects'))  # an installed pretrain3d comes before it
-    stand_in_for_mmcv()
+    find_pretrain3d()
     from _active_lists import ActiveLabelError
     from pretrain3d.engine.weights import WeightsError
     try:

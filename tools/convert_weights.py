@@ -15,7 +15,7 @@ import sys
 
 sys.path.insert(0, osp.dirname(osp.abspath(__file__)))
 
-from _mmdet3d import ROOT, need, stand_in_for_mmcv  # noqa: E402
+from _mmdet3d import find_pretrain3d  # noqa: E402
 
 
 def parse_args(argv=None) -> argparse.Namespace:
@@ -61,9 +61,7 @@ def main(argv=None) -> int:
         if not osp.isfile(path):  # before mmdet3d is imported, which takes ten seconds
             print(f'convert_weights: {path} does not exist', file=sys.stderr)
             return 1
-    need('mmdet3d')
-    sys.path.append(str(ROOT / 'projects'))  # an installed pretrain3d comes before it
-    stand_in_for_mmcv()
+    find_pretrain3d()
     from pretrain3d.engine.weights import MIN_MATCHED, WeightsError, convert_checkpoint
     from pretrain3d.engine.weights.mapping import parse_renames
     try:
