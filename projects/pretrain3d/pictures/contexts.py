@@ -3,14 +3,13 @@ from typing import List, Tuple
 
 import numpy as np
 
-from .scans import SPACE, BrowsedScan
+from .scans import BrowsedScan, is_furniture
 
 # Quadrants of the y-z plane around the anchor, in the order of the cells' numbers, dark within the inner shell.
 QUADRANTS = ('+y, above', '+y, below', '-y, below', '-y, above')
 HUES = ((214, 96, 20), (28, 140, 96), (122, 86, 190), (30, 118, 190))
 FADED = 0.45  # of the colour that the outer shell keeps
 NO_CELL = (25, 25, 25)
-STRUCTURE = (*SPACE.indices(('wall', 'floor')), SPACE.ignore_index)
 
 
 def palette() -> np.ndarray:
@@ -36,5 +35,5 @@ def choose_anchor(scan: BrowsedScan) -> int:
     low, high = scan.xyz.min(0), scan.xyz.max(0)
     goal = np.array([*((low + high) / 2)[:2], low[2] + 0.7])
     distance = np.linalg.norm(scan.xyz - goal, axis=1)
-    furniture = ~np.isin(scan.label, STRUCTURE)
+    furniture = is_furniture(scan.label)
     return int(np.argmin(distance + 100 * ~furniture if furniture.any() else distance))

@@ -2,7 +2,7 @@
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple, Union
 
 import numpy as np
 
@@ -39,6 +39,19 @@ class BrowsedScan:
     axis_align: np.ndarray
     frames: Optional[Dict[str, Any]]
     frame_root: Path
+
+    def aligned(self, rows: Union[slice, np.ndarray] = slice(None)) -> np.ndarray:
+        """(V, 3) or (N, 3) points, all or those of ``rows``, in the axis-aligned frame."""
+        return self.xyz[rows] @ self.axis_align[:3, :3].T + self.axis_align[:3, 3]
+
+    def aligned_normals(self) -> np.ndarray:
+        """(V, 3) normals in the axis-aligned frame."""
+        return self.normal @ self.axis_align[:3, :3].T
+
+
+def is_furniture(label: np.ndarray) -> np.ndarray:
+    """(V,) whether a label of ScanNet20 is a class other than wall and floor."""
+    return ~np.isin(label, (*SPACE.indices(('wall', 'floor')), SPACE.ignore_index))
 
 
 class World:

@@ -35,8 +35,7 @@ class SceneDrawing:
         Args:
             azimuth: radians in the aligned frame; ``None``: the corner that shows most furniture. elevation: radians.
         """
-        turn = scan.axis_align[:3, :3]
-        xyz, normal = scan.xyz @ turn.T + scan.axis_align[:3, 3], scan.normal @ turn.T
+        xyz, normal = scan.aligned(), scan.aligned_normals()
         if azimuth is None:
             azimuth = best_azimuth(xyz, normal, scan.label)
         view = view_from(xyz, azimuth, elevation, 2 * PANEL[0], 2 * PANEL[1])
@@ -88,8 +87,7 @@ class SceneDrawing:
 
     def _places(self, rows: np.ndarray) -> np.ndarray:
         """(N, 3) column, row (pixels at twice the panel's size) and depth of points."""
-        align = self.scan.axis_align
-        return self.view.project(self.scan.xyz[rows] @ align[:3, :3].T + align[:3, 3])
+        return self.view.project(self.scan.aligned(rows))
 
     def _draw(self, colours: np.ndarray) -> Image.Image:
         return Image.fromarray(halve(colour_pixels(self.index, colours, self.edges)))

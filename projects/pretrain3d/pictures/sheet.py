@@ -6,7 +6,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from .frame_labels import frame_colour, frame_labels, frame_points
 from .raster import View, colour_pixels, edge_shade, halve, point_radius, rasterise, shade, view_from
-from .scans import SPACE, BrowsedScan
+from .scans import SPACE, BrowsedScan, is_furniture
 
 WIDTH, GAP, TITLE, HEADER, CAPTION, LEGEND = 1680, 8, 44, 30, 20, 30
 FRAMES, FRAME_HEIGHT, PANELS, PANEL_HEIGHT = 4, 156, 4, 360
@@ -15,7 +15,6 @@ ROW_HEIGHT = HEADER + FRAME_HEIGHT + CAPTION + PANEL_HEIGHT + LEGEND + 3 * GAP
 INK, FAINT, PAPER = (30, 30, 34), (120, 120, 126), (255, 255, 255)
 # Elevation of the oblique view, radians; the azimuth is the corner from which most furniture is seen.
 ELEVATION, AZIMUTHS = np.radians(48), np.radians([35, 125, 215, 305])
-STRUCTURE = tuple(SPACE.indices(('wall', 'floor')))
 COLOURS = np.array([*SPACE.palette, (205, 205, 205)], float)
 BOX_CORNERS = np.array([(x, y, z) for x in (-.5, .5) for y in (-.5, .5) for z in (-.5, .5)])
 BOX_EDGES = [(a, b) for a in range(8) for b in range(a) if np.abs(BOX_CORNERS[a] - BOX_CORNERS[b]).sum() == 1]
@@ -52,17 +51,13 @@ def draw_scan(scan: BrowsedScan) -> Image.Image:
 
 
 def _facts(scan: BrowsedScan) -> str:
-    extent = np.ptp(_aligned(scan), axis=0)
+    extent = np.ptp(scan.aligned(), axis=0)
     parts = [scan.split or 'no split', f'{len(scan.xyz):,} points', '{:.1f} x {:.1f} x {:.1f} m'.format(*extent),
              f'{len(scan.boxes)} boxes' if scan.label is not None else 'not annotated']
     if scan.frames:
         lost = scan.frames.get('lost', 0)
         parts.append(f'{len(scan.frames["frames"])} frames' + (f' ({lost} lost)' if lost else ''))
     return '   '.join(parts)
-
-
-def _aligned(scan: BrowsedScan) -> np.ndarray:
-    return scan.xyz @ scan.axis_align[:3, :3].T + scan.axis_align[:3, 3]
 
 
 def _frame_strip(scan: BrowsedScan) -> Image.Image:
@@ -92,7 +87,7 @@ def _frame_strip(scan: BrowsedScan) -> Image.Image:
 
 def _cloud_panels(scan: BrowsedScan) -> List[Tuple[str, Image.Image]]:
     """(caption, picture) of the four views of the cloud; drawn at twice the size and halved."""
-    xyz, normal = _aligned(scan), scan.normal @ scan.axis_align[:3, :3].T
+    xyz, normal = scan.aligned(), scan.aligned_normals()
     radius = point_radius(xyz)
     size = (2 * PANEL_WIDTH, 2 * PANEL_HEIGHT)
     oblique = view_from(xyz, best_azimuth(xyz, normal, scan.label), ELEVATION, *size)
@@ -119,7 +114,7 @@ def best_azimuth(xyz: np.ndarray, normal: np.ndarray, label: Optional[np.ndarray
     """The corner from which most furniture is seen, on a coarse picture; the first one for scans without labels."""
     if label is None:
         return float(AZIMUTHS[0])
-    furniture = ~np.isin(label, (*STRUCTURE, SPACE.ignore_index))
+    furniture = is_furniture(label)
     coarse = np.full(len(xyz), 0.08)
     seen = []
     for azimuth in AZIMUTHS:
