@@ -109,8 +109,8 @@ def _rule(x0: float, y0: float, x1: float, y1: float, colour: str = LINE, width:
 
 def _text(x: float, y: float, content: str, anchor: str = 'start', colour: str = INK, size: int = 13,
           weight: str = '400') -> Html:
-    return Html(element('text', content, x=f'{x:.1f}', y=f'{y:.1f}', fill=colour, font_size=f'{size}',
-                        font_weight=weight, text_anchor=anchor))
+    return element('text', content, x=f'{x:.1f}', y=f'{y:.1f}', fill=colour, font_size=f'{size}', font_weight=weight,
+                   text_anchor=anchor)
 
 
 def _svg(parts: Sequence[Html], title: str) -> Html:

@@ -54,15 +54,12 @@ def pair_picture(clouds: Sequence[FrameCloud], pairs: np.ndarray, lines: int = 3
 
 def spread_rows(places: np.ndarray, count: int, candidates: int = 2000) -> np.ndarray:
     """Rows of ``places`` (P, D), at most ``count``, each as far as can be from those before it."""
-    if len(places) > candidates:
-        places_rows = np.linspace(0, len(places) - 1, candidates).astype(int)
-    else:
-        places_rows = np.arange(len(places))
-    left = places[places_rows]
+    rows = np.linspace(0, len(places) - 1, min(candidates, len(places))).astype(int)
+    left = places[rows]
     chosen, distance = [], np.full(len(left), np.inf)
     for _ in range(min(count, len(left))):
         pick = int(np.argmax(distance))
-        chosen.append(places_rows[pick])
+        chosen.append(rows[pick])
         distance = np.minimum(distance, ((left - left[pick]) ** 2).sum(1))
     return np.array(chosen, int)
 

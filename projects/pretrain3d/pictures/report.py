@@ -55,8 +55,8 @@ def join(parts: Iterable[Any], between: str = '\n') -> Html:
 
 def element(name: str, content: Any, **attributes: str) -> Html:
     """``<name ...>content</name>``; ``class_`` and ``font_size`` mean class and font-size."""
-    names = {key: key.rstrip('_').replace('_', '-') for key in attributes}
-    listed = ''.join(f' {names[key]}="{html.escape(value)}"' for key, value in attributes.items())
+    listed = ''.join(f' {key.rstrip("_").replace("_", "-")}="{html.escape(value)}"'
+                     for key, value in attributes.items())
     return Html(f'<{name}{listed}>{markup(content)}</{name}>')
 
 
