@@ -10,6 +10,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
+from pretrain3d.contrastive_scene_contexts import active_labelling
 from pretrain3d.contrastive_scene_contexts.vertex_features import VertexFeatures
 from pretrain3d.datasets.scannet_lists import read_point_list
 from pretrain3d.datasets.scannet_splits import ScanNet20Dataset
@@ -48,6 +49,14 @@ def files(tmp_path_factory, tool, drawn_scannet):
 def select(tool, scans, out, *arguments):
     points = () if '--points' in arguments else ('--points', '20', '50')
     return tool.main(['select', '--data', str(scans.converted), '--out', str(out), *points, *arguments])
+
+
+def test_choices_are_those_of_the_package(tool):
+    """The command line lists them itself, because importing the package takes ten seconds."""
+    assert tool.FEATURES == tuple(active_labelling.FEATURE_SETS)
+    for option, choices in (('--scale', active_labelling.SCALES), ('--init', active_labelling.INITS)):
+        for choice in choices:
+            tool.parse_args(['select', '--data', 'd', '--out', 'o', '--features', 'xyz', option, choice])
 
 
 def scan_names(scans):

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, Dict, Iterator, List, NamedTuple, Optional, Se
 
 import numpy as np
 
-from ..batch import SceneError, write_atomic
+from ..batch import SceneError, partial_path, write_atomic
 from .backproject import FrameError, Frustum, frame_cloud, frame_pose, read_cameras
 from .neighbours import RadiusIndex, grid_means
 from .overlap import Overlap, find_overlaps
@@ -206,7 +206,7 @@ def _sweep(folder: Path, kept: set) -> None:
 @contextlib.contextmanager
 def _atomic(path: Path) -> Iterator[BinaryIO]:
     """A file that appears at ``path`` when all of it is written: tables are too large to be kept in memory."""
-    partial = path.with_name(f'.{path.name}.{os.getpid()}.partial')
+    partial = partial_path(path)
     try:
         with open(partial, 'wb') as file:
             yield file
