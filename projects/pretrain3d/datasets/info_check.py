@@ -4,7 +4,7 @@ import math
 import os
 import os.path as osp
 import pickle
-from typing import Any, Dict, Iterable, List, Optional, Sequence, Set, Tuple
+from typing import Any, Dict, FrozenSet, Iterable, List, Optional, Sequence, Set, Tuple
 
 import numpy as np
 
@@ -26,17 +26,22 @@ class InfoFileError(ValueError):
     """An info file that cannot be used; the message names the file and the mend."""
 
 
-class _DataUnpickler(pickle.Unpickler):
-    """Reads plain data and numpy arrays; refuses whatever could run code."""
+class DataUnpickler(pickle.Unpickler):
+    """Reads plain data and numpy arrays; refuses whatever could run code.
+
+    Attributes:
+        also: (module, name) of further things that are data, for a format of files that holds them.
+    """
+    also: FrozenSet[Tuple[str, str]] = frozenset()
 
     def find_class(self, module: str, name: str) -> Any:
-        if module in ('builtins', '__builtin__') and name in _SAFE_BUILTINS:
-            return super().find_class(module, name)
+        module = 'builtins' if module == '__builtin__' else module  # Python 2's name, which protocol 2 writes
         numpy_type = module == 'numpy' and isinstance(getattr(np, name, None), type) and issubclass(
             getattr(np, name), np.generic)
-        if (module, name) in _SAFE_OTHERS or numpy_type:
+        if numpy_type or (module == 'builtins' and name in _SAFE_BUILTINS) or (
+                module, name) in _SAFE_OTHERS or (module, name) in self.also:
             return super().find_class(module, name)
-        raise pickle.UnpicklingError(f'it refers to {module}.{name}')
+        raise pickle.UnpicklingError(f'it refers to {module}.{name}, which is not plain data')
 
 
 def load_plain_pickle(path: str) -> Any:
@@ -50,11 +55,11 @@ def load_plain_pickle(path: str) -> Any:
                             'mmdet3d\'s tools/create_data.py (ScanNet: tools/data/scannet.py)')
     try:
         with open(path, 'rb') as file:
-            return _DataUnpickler(file).load()
+            return DataUnpickler(file).load()
     except pickle.UnpicklingError as error:
         if 'refers to' in str(error):
-            raise InfoFileError(f'info file {path} is refused: {error}, and an info file holds plain data only; '
-                                'loading it could run foreign code. Make it again from the data set') from error
+            raise InfoFileError(f'info file {path} is refused: {error}; loading it could run foreign code. Make it '
+                                'again from the data set') from error
         raise InfoFileError(f'info file {path} cannot be read ({error}): it is truncated or no pickle; copy or make it '
                             'again') from error
     except Exception as error:  # a damaged pickle raises nearly anything

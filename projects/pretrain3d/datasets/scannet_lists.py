@@ -13,33 +13,20 @@ from typing import Any, Dict, List, Sequence, Tuple, Union
 import numpy as np
 import torch
 
+from .info_check import DataUnpickler
+
 PathLike = Union[str, Path]
 
-# What a dict of tensors, arrays, lists and numbers needs to be read.
-_DATA = {
-    ('collections', 'OrderedDict'), ('collections', 'defaultdict'), ('builtins', 'dict'), ('builtins', 'list'),
-    ('builtins', 'tuple'), ('builtins', 'set'), ('builtins', 'bytes'), ('_codecs', 'encode'), ('numpy', 'dtype'),
-    ('numpy', 'ndarray'), ('numpy', 'int32'), ('numpy', 'int64'), ('numpy.core.multiarray', '_reconstruct'),
-    ('numpy.core.multiarray', 'scalar'), ('numpy._core.multiarray', '_reconstruct'),
-    ('numpy._core.multiarray', 'scalar'), ('torch._utils', '_rebuild_tensor'), ('torch._utils', '_rebuild_tensor_v2'),
-    ('torch', 'LongStorage'), ('torch', 'IntStorage'),
-}
 
-
-class _DataUnpickler(pickle.Unpickler):
-    """Unpickler that knows plain data only."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        # Protocol 2, torch's, writes Python 2's name of the module.
-        module = 'builtins' if module == '__builtin__' else module
-        if (module, name) not in _DATA:
-            raise pickle.UnpicklingError(f'it holds {module}.{name}, which is not plain data')
-        return super().find_class(module, name)
+class _ListUnpickler(DataUnpickler):
+    """Reads what ``torch.save`` makes of a dict of indices, too."""
+    also = frozenset({('collections', 'defaultdict'), ('torch._utils', '_rebuild_tensor'),
+                      ('torch._utils', '_rebuild_tensor_v2'), ('torch', 'LongStorage'), ('torch', 'IntStorage')})
 
 
 _PICKLE = types.SimpleNamespace(
-    __name__='restricted_pickle', Unpickler=_DataUnpickler, UnpicklingError=pickle.UnpicklingError,
-    load=lambda file, **kwargs: _DataUnpickler(file, **kwargs).load())
+    __name__='restricted_pickle', Unpickler=_ListUnpickler, UnpicklingError=pickle.UnpicklingError,
+    load=lambda file, **kwargs: _ListUnpickler(file, **kwargs).load())
 
 
 def _read_dict(path: PathLike) -> Dict[str, Any]:

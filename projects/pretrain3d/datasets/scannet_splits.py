@@ -72,6 +72,8 @@ class ScanNet20Dataset(ScanNetSegDataset):
         if self.test_mode:
             return super().get_scene_idxs(scene_idxs)
         chosen = super().get_scene_idxs(np.arange(len(self)) if scene_idxs is None else scene_idxs)
+        if self.limit_scenes is None and self._point_list is None:
+            return chosen
         names = [scan_name(self.get_data_info(i)) for i in range(len(self))]
         if self.limit_scenes is not None:
             kept = set(split_names(self.limit_scenes, names, self.limit_seed))
