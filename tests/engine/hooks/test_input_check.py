@@ -71,7 +71,8 @@ def run(root, data, **options):
     """Train through mmengine's Runner with the hook, as mmdet3d's train.py does."""
     cfg = Config(dict(
         model=dict(type='NothingToLearn'), work_dir=str(root / 'work'), default_scope='mmdet3d',
-        train_dataloader=dict(dataset=data, sampler=dict(type='DefaultSampler'), batch_size=1, num_workers=0),
+        train_dataloader=dict(
+            dataset=data, sampler=dict(type='DefaultSampler', shuffle=False), batch_size=1, num_workers=0),
         train_cfg=dict(by_epoch=True, max_epochs=1), optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.)),
         default_hooks=dict(checkpoint=None), custom_hooks=[dict(type='InputCheckHook', **options)],
         experiment_name=f'check-{root.name}', log_level='WARNING'))
