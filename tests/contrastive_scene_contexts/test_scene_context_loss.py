@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from mmdet3d.registry import MODELS
 from pretrain3d.contrastive_scene_contexts import (PRESETS, Partition, SceneContextLoss, scene_context_loss,
                                                    scene_context_losses)
-from pretrain3d.heads import PointInfoNCELoss
+from pretrain3d.heads import PointInfoNCELoss, point_info_nce
 
 REFERENCE = np.load(Path(__file__).parent / 'reference_partitions.npz')
 
@@ -69,7 +69,7 @@ def test_random_ids_with_excluded_and_empty_cells(monkeypatch, average):
         values[:, :, None] * hits[:, start:start + values.shape[1]]).sum(3))
     monkeypatch.setattr(scene_context_loss, 'weigh_by_cell', lambda values, xyz, sizes, start, partition, weights: (
         values * (hits[:, start:start + values.shape[1]] * weights[..., None]).sum(2)))
-    monkeypatch.setattr(scene_context_loss, 'CHUNK', 50 * 7)
+    monkeypatch.setattr(point_info_nce, 'CHUNK', 50 * 7)
     losses = scene_context_losses(query, key, xyz, PRESETS['p8'], 0.1, average=average)
     plain = masked_cross_entropy(query, key, cells[0], 8, 0.1, average)
     assert abs(losses.mean() - plain) < 1e-10 and losses[7] == 0
@@ -79,7 +79,7 @@ def test_random_ids_with_excluded_and_empty_cells(monkeypatch, average):
 
 @pytest.mark.parametrize('average', ['all_cells', 'non_empty'])
 def test_gradcheck_with_several_scenes_and_chunks(monkeypatch, average):
-    monkeypatch.setattr(scene_context_loss, 'CHUNK', 40)
+    monkeypatch.setattr(point_info_nce, 'CHUNK', 40)
     query, key, xyz = drawn(14, 3)
     scene = torch.tensor([2, 0, 2, 2, 0, 0, 0, 2, 3, 0, 2, 0, 0, 2])
 

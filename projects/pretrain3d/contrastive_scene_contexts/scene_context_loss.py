@@ -17,8 +17,8 @@ from torch import Tensor
 from torch.autograd import Function
 
 from mmdet3d.registry import MODELS
-from pretrain3d.heads.point_info_nce import (CHUNK, ScenePadding, check_temperature, check_unit_pairs, full_precision,
-                                             mean_over_scenes)
+from pretrain3d.heads.point_info_nce import (ScenePadding, check_temperature, check_unit_pairs, chunk_rows,
+                                             full_precision, mean_over_scenes)
 
 from .partitions import Partition, get_partition
 
@@ -57,10 +57,9 @@ class _RowLosses(Function):
 
 def _chunks(query: Tensor, key: Tensor, temperature: float) -> Iterator[Tuple[slice, Tensor]]:
     """Slices of anchors with e_ik (B, R, N); what lies beyond a scene means nothing."""
-    batch, width = key.shape[:2]
-    step = max(1, CHUNK // max(1, batch * width))
+    step, width = chunk_rows(key), key.shape[1]
     shift = query.new_full((1, 1, 1), -1 / temperature)
-    for start in range(0, width if batch else 0, step):
+    for start in range(0, width if len(key) else 0, step):
         rows = slice(start, min(start + step, width))
         terms = torch.baddbmm(shift, query[:, rows], key.transpose(1, 2), alpha=1 / temperature)
         yield rows, terms.exp_()
