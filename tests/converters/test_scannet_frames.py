@@ -62,6 +62,10 @@ def test_only_every_step_th_frame_is_asked_for(broken):
     found = frame_records(folder, 2, root)
     assert [frame['index'] for frame in found['frames']] == [0, 2] and found['lost'] == 0
     assert describe_losses(found) is None
+    for index in (0, 2):
+        for part, suffix in (('color', 'jpg'), ('depth', 'png'), ('pose', 'txt')):
+            (folder / part / f'{index}.{suffix}').unlink()
+    assert frame_records(folder, 2, root) is None
 
 
 def test_reasons_are_counted():

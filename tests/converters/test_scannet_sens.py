@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from pretrain3d.converters.batch import HOST, SceneError
+from pretrain3d.converters.scannet import sens as sens_module
 from pretrain3d.converters.scannet.convert import convert_splits
 from pretrain3d.converters.scannet.frames import frame_records
 from pretrain3d.converters.scannet.sens import export_sens
@@ -138,3 +139,19 @@ def test_damage_inside_a_sens_file_loses_only_that_frame(packed):
     sens.write_bytes(bytes(content))
     (out / 'frames' / NAME / 'pose' / '2.txt').unlink()
     assert BEHIND + ' (2)' in run(root, out).frames[0][1] and indices(out) == []
+
+
+@pytest.mark.parametrize('number, stops', [(13, False), (28, True)])
+def test_what_cannot_be_read_costs_the_frames_and_a_full_disk_ends_the_run(packed, monkeypatch, number, stops):
+    root, _, _, out = packed
+
+    def fail(path, content):
+        raise OSError(number, 'no such luck')
+
+    monkeypatch.setattr(sens_module, 'write_atomic', fail)
+    if stops:
+        with pytest.raises(OSError, match='no such luck'):
+            run(root, out)
+    else:
+        outcome = run(root, out)
+        assert outcome.skipped == [] and outcome.frames == [(NAME, 'all frames left out: [Errno 13] no such luck')]

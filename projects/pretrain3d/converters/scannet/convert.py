@@ -126,7 +126,8 @@ def find_frames(name: str, root: Path, out: Path, step: int) -> Tuple[Optional[D
             raise
         return None, f'all frames left out: {error}'
     if found is None:
-        return None, f'no frames in {folder}: neither pose/*.txt nor {sens.name} holds any'
+        return None, (f'no frames in {folder}: neither pose/*.txt nor {sens.name} holds one whose number is a multiple '
+                      f'of {step}')
     for key in ('intrinsic_color', 'intrinsic_depth'):
         found[key] = found[key].tolist()
     for frame in found['frames']:

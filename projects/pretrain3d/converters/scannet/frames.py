@@ -90,7 +90,7 @@ def frame_records(folder: Path, step: int, root: Path,
     Returns:
         ``dict(intrinsic_color (4, 4), intrinsic_depth (4, 4), frames=[dict(index, color_path, depth_path, pose)],
         lost, reasons)`` with paths relative to ``root``; ``lost`` counts frames left out for a file that is missing
-        or torn or a pose that is not finite, ``reasons`` splits that up. ``None`` where the scan has no frames.
+        or torn or a pose that is not finite, ``reasons`` splits that up. ``None`` where there is none of them.
 
     Raises:
         SceneError: a camera matrix is missing or damaged.
@@ -98,7 +98,7 @@ def frame_records(folder: Path, step: int, root: Path,
     faults = faults or {}
     indices = {int(path.stem) for part in ('pose', 'color', 'depth') for path in (folder / part).glob('*.*')
                if path.stem.isdigit() and int(path.stem) % step == 0} | set(faults)
-    if not indices and not has_frames(folder):
+    if not indices:
         return None
     cameras = {key: _matrix(folder / 'intrinsic' / f'{key}.txt') for key in ('intrinsic_color', 'intrinsic_depth')}
     for key, matrix in cameras.items():
