@@ -43,9 +43,9 @@ class _ColorTransform(BaseTransform):
 
 @TRANSFORMS.register_module()
 class ChromaticAutoContrast(_ColorTransform):
-    """Stretch each channel to 0 ... 255 and blend with the colours as they were: (1 - b) c + b (c - lo) 255 / (hi - lo).
+    """Stretch each channel to 0 ... 255 and blend with the colours as they were.
 
-    A channel of one value stays.
+    c becomes (1 - b) c + b (c - lo) 255 / (hi - lo). A channel of one value stays.
 
     Required Keys:
 

@@ -37,8 +37,8 @@ def displacement(xyz: np.ndarray, spacing: float) -> np.ndarray:
     place = (xyz - xyz.min(0)) / spacing + 1
     shape = np.ceil(place.max(0)).astype(int) + 2
     if np.prod(shape.astype(float)) > MAX_NODES:
-        raise ValueError(f'a cloud of {np.ptp(xyz, axis=0).tolist()} m needs {shape.tolist()} nodes of {spacing} m: are '
-                         'the points in metres?')
+        raise ValueError(f'a cloud of {np.ptp(xyz, axis=0).tolist()} m needs {shape.tolist()} nodes of {spacing} m: '
+                         'are the points in metres?')
     noise = smooth_noise(shape)
     return np.stack([map_coordinates(part, place.T, order=1, mode='nearest') for part in noise], 1)
 
@@ -66,7 +66,8 @@ class ElasticDistortion(BaseTransform):
     def __init__(self, params: Sequence[Tuple[float, float]] = ((0.2, 0.4), (0.8, 1.6)), prob: float = 0.95) -> None:
         self.params = tuple((float(spacing), float(magnitude)) for spacing, magnitude in params)
         if any(spacing <= 0 or magnitude < 0 for spacing, magnitude in self.params):
-            raise ValueError(f'ElasticDistortion: params is {params}; they must be (spacing > 0, magnitude >= 0) metres')
+            raise ValueError(f'ElasticDistortion: params is {params}; they must be (spacing > 0, magnitude >= 0) '
+                             'metres')
         self.prob = prob
 
     def transform(self, results: dict) -> dict:

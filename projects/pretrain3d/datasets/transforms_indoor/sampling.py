@@ -119,8 +119,8 @@ class SphereCrop(BaseTransform):
         if (max_points is None) == (fraction is None):
             raise ValueError('SphereCrop: give either max_points or fraction')
         if (max_points is not None and max_points < 1) or (fraction is not None and not _is_share(fraction)):
-            raise ValueError(f'SphereCrop: max_points={max_points}, fraction={fraction}; max_points must be at least 1, '
-                             'fraction in (0, 1]')
+            raise ValueError(f'SphereCrop: max_points={max_points}, fraction={fraction}; max_points must be at '
+                             'least 1, fraction in (0, 1]')
         self.max_points = max_points
         self.fraction = fraction
 

@@ -186,9 +186,10 @@ def _misspelt_within(new: Any, old: Any, path: str, free: bool) -> List[str]:
 
 
 def misspelt_keys(cfg: Config, allow: Sequence[str] = ()) -> List[str]:
-    """Keys of ``data_prefix``, ``train_cfg`` and ``test_cfg`` (of models and data sets) that look misspelt, one line each.
+    """Keys of ``data_prefix``, ``train_cfg`` and ``test_cfg`` (of models and data sets) that look misspelt.
 
-    What a child config or ``--cfg-options`` adds beside a key of nearly the same name can hardly be meant.
+    One line each. What a child config or ``--cfg-options`` adds beside a key of nearly the same name can hardly be
+    meant.
     """
     if not cfg.filename or not osp.isfile(cfg.filename) or Config._is_lazy_import(cfg.filename):
         return []
