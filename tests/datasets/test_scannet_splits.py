@@ -7,6 +7,7 @@ import torch
 from mmengine.registry import init_default_scope
 
 import pretrain3d  # noqa: F401
+from pretrain3d.datasets import scannet_splits
 from pretrain3d.datasets.scannet_splits import LimitAnnotations, ScanNet20Dataset, ScanNet200Dataset, scan_name
 
 
@@ -73,6 +74,24 @@ def test_limits_on_converted_scans(drawn_scannet):
     assert len(listed) == 1 and 0 < labelled.sum() <= 3
     with pytest.raises(ValueError, match='no points for 2 scans'):
         dataset(folder, limit_points=str(folder.parent / 'points.json'))
+
+
+def test_lists_that_do_not_fit_are_refused_before_training(drawn_scannet, tmp_path, monkeypatch):
+    """Beyond the vertices of any scan; no label anywhere; a few scans without labels are counted."""
+    init_default_scope('mmdet3d')
+    folder = drawn_scannet.converted
+    full = dataset(folder)
+    infos = {scan_name(info): info['num_points'] for info in map(full.get_data_info, range(len(full)))}
+    last = list(infos)[-1]
+    with pytest.raises(ValueError, match=f'{last} has {infos[last]} vertices.*lists vertex {infos[last]}'):
+        dataset(folder, limit_points=write_list(tmp_path / 'beyond.json', {**dict.fromkeys(infos, [0]),
+                                                                           last: [infos[last]]}))
+    with pytest.raises(ValueError, match='labels no point of any of the 3 scans'):
+        dataset(folder, limit_points=write_list(tmp_path / 'none.json', dict.fromkeys(infos, [])))
+    said = []
+    monkeypatch.setattr(scannet_splits, 'print_log', lambda message, *_: said.append(message))
+    dataset(folder, limit_points=write_list(tmp_path / 'few.json', {**dict.fromkeys(infos, [0]), last: []}))
+    assert len(said) == 1 and f'1 of 3 scans have no labelled point, first {last}' in said[0]
 
 
 def write_names(path, names):

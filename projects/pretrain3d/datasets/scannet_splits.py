@@ -1,9 +1,11 @@
 """ScanNet with few scans or few labelled points: the data-efficient benchmark as options of a data set."""
+import logging
 from pathlib import Path
 from typing import Any, Dict, Optional, Sequence, Union
 
 import numpy as np
 from mmcv.transforms import BaseTransform
+from mmengine.logging import print_log
 
 from mmdet3d.datasets import ScanNetSegDataset
 from mmdet3d.registry import DATASETS, TRANSFORMS
@@ -19,6 +21,13 @@ _META_KEYS = ('classes', 'palette', 'seg_valid_class_ids', 'seg_all_class_ids')
 def _metainfo(name: str) -> Dict[str, Any]:
     info = get_label_space(name).metainfo()
     return {key: info[key] for key in _META_KEYS}
+
+
+def check_indices(indices: np.ndarray, vertices: Optional[int], scan: str, source: str) -> None:
+    """Raise where a list ``source`` names vertices that ``scan`` does not have; ``vertices`` is None if unknown."""
+    if vertices is not None and len(indices) and indices.max() >= vertices:
+        raise ValueError(f'{scan} has {vertices} vertices, but {source} lists vertex {indices.max()}: the list is of '
+                         'another mesh, or vertices were dropped in conversion')
 
 
 def scan_name(info: dict) -> str:
@@ -74,16 +83,30 @@ class ScanNet20Dataset(ScanNetSegDataset):
         chosen = super().get_scene_idxs(np.arange(len(self)) if scene_idxs is None else scene_idxs)
         if self.limit_scenes is None and self._point_list is None:
             return chosen
-        names = [scan_name(self.get_data_info(i)) for i in range(len(self))]
+        infos = [self.get_data_info(i) for i in range(len(self))]
+        names = [scan_name(info) for info in infos]
         if self.limit_scenes is not None:
             kept = set(split_names(self.limit_scenes, names, self.limit_seed))
             chosen = chosen[[names[i] in kept for i in chosen]]
         if self._point_list is not None:
-            missing = sorted({names[i] for i in chosen} - set(self._point_list))
-            if missing:
-                raise ValueError(f'{self.limit_points} lists no points for {len(missing)} scans of the data set, first '
-                                 f'{missing[0]}: it is a list of another split; choose the scans with limit_scenes')
+            self._check_list({names[i]: infos[i].get('num_points') for i in chosen})
         return chosen
+
+    def _check_list(self, vertices: Dict[str, Optional[int]]) -> None:
+        """The list of points fits the scans, whose number of vertices is given where it is known."""
+        missing = sorted(set(vertices) - set(self._point_list))
+        if missing:
+            raise ValueError(f'{self.limit_points} lists no points for {len(missing)} scans of the data set, first '
+                             f'{missing[0]}: it is a list of another split; choose the scans with limit_scenes')
+        for scan, count in vertices.items():
+            check_indices(self._point_list[scan], count, scan, self.limit_points)
+        bare = sorted(scan for scan in vertices if not len(self._point_list[scan]))
+        if len(bare) == len(vertices):
+            raise ValueError(f'{self.limit_points} labels no point of any of the {len(bare)} scans: nothing would be '
+                             'learnt from it')
+        if bare:
+            print_log(f'{self.limit_points}: {len(bare)} of {len(vertices)} scans have no labelled point, first {bare[0]}',
+                      'current', logging.WARNING)
 
     def get_data_info(self, idx: int) -> dict:
         """Info of a sample, with what ``LimitAnnotations`` is to keep."""
@@ -134,13 +157,15 @@ class LimitAnnotations(BaseTransform):
         if limit is None:
             return results
         semantic, ignore = np.asarray(results['pts_semantic_mask']), limit['ignore_index']
-        keep = self._listed(results, limit, len(semantic))
+        keep = limit['indices']
         if keep is None:
             if 'pts_instance_mask' not in results:
                 raise KeyError(f'{sample_name(results)}: limit_points={limit["count"]} draws points instance by '
                                'instance: set with_mask_3d=True in LoadAnnotations3D')
             keep = choose_points(semantic, np.asarray(results['pts_instance_mask']), limit['count'], ignore,
                                  scan_rng(scan_name(results), limit['seed']))
+        else:
+            check_indices(keep, len(semantic), sample_name(results), limit['count'])
         for key, fill in (('pts_semantic_mask', ignore), ('pts_instance_mask', 0)):
             if key in results:
                 limited = np.full_like(results[key], fill)
@@ -148,14 +173,6 @@ class LimitAnnotations(BaseTransform):
                 results[key] = limited
         results[LIMITED_KEY] = ignore
         return results
-
-    @staticmethod
-    def _listed(results: dict, limit: dict, count: int) -> Optional[np.ndarray]:
-        listed = limit['indices']
-        if listed is not None and len(listed) and listed.max() >= count:
-            raise ValueError(f'{sample_name(results)} has {count} vertices, but {limit["count"]} lists vertex '
-                             f'{listed.max()}: the list is of another mesh, or vertices were dropped in conversion')
-        return listed
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}()'
