@@ -27,7 +27,9 @@ def parse_args(argv=None) -> argparse.Namespace:
     parser.add_argument('--target', default='', help='module path in the model that will load DST')
     parser.add_argument('--rename', nargs='+', action='extend', default=[], metavar='PATTERN=REPLACEMENT',
                         help='regular expressions on names relative to --source, applied in order')
-    parser.add_argument('--mapping', help='a mapping by name, e.g. pointcept_spunet')
+    parser.add_argument('--mapping', help='how released weights of another project become ours: pointcept_spunet '
+                        '(Pointcept\'s SpUNet-v1m1 to SpUNet), minkowski_srunet (Res16UNet34C or 18A of PointContrast '
+                        'and Contrastive Scene Contexts, MinkowskiEngine 0.4, to SRUNet)')
     parser.add_argument('--config', help='config of the model that will load DST: check every name and shape against '
                         'it and write only what fits')
     parser.add_argument('--min-matched', type=float, help='with --config, fraction of the target\'s tensors that must '

@@ -2,9 +2,9 @@
 
 ``reading`` reads files without running what is pickled in them, ``mapping`` renames, ``layout`` knows spconv's two
 kernel layouts, ``transfer`` matches and loads, ``report`` is the printed table, ``hook`` does it at the start of a
-training, ``convert`` does it offline.
+training, ``convert`` does it offline. ``families`` and ``minkowski`` register mappings of released weights.
 """
-from . import families
+from . import families, minkowski
 from .convert import convert_checkpoint
 from .errors import WeightsError
 from .hook import WeightTransferHook
@@ -14,4 +14,5 @@ from .report import Report
 from .transfer import MIN_MATCHED, load_weights
 
 __all__ = ['MIN_MATCHED', 'Report', 'WeightTransferHook', 'WeightsError', 'convert_checkpoint', 'families',
-           'get_mapping', 'load_weights', 'map_metadata', 'map_state', 'read_file', 'read_state', 'register_mapping']
+           'get_mapping', 'load_weights', 'map_metadata', 'map_state', 'minkowski', 'read_file', 'read_state',
+           'register_mapping']
