@@ -3,10 +3,11 @@ import ast
 import hashlib
 import json
 import os
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional
+from typing import Dict, Iterator, List, Mapping, Optional
 
 
 class SweepError(Exception):
@@ -63,13 +64,15 @@ def read_spec(path: str) -> dict:
         spec = Config.fromfile(path, import_custom_modules=False)._cfg_dict.to_dict()
     except Exception as error:
         raise SweepError(f'{path} cannot be read: {type(error).__name__}: {str(error).splitlines()[0]}') from None
-    unknown = set(spec) - {'name', 'work_dir', 'metric', 'seeds', 'fractions', 'variants'}
+    unknown = set(spec) - {'name', 'work_dir', 'metric', 'seeds', 'fractions', 'variants', 'gpus_per_cell'}
     missing = {'name', 'metric', 'seeds', 'variants'} - set(spec)
     if unknown or missing:
         raise SweepError(f'{path}: ' + (f'unknown key {sorted(unknown)[0]!r}' if unknown else
                                         f'key {sorted(missing)[0]!r} is missing'))
     spec['metric'] = [spec['metric']] if isinstance(spec['metric'], str) else list(spec['metric'])
     spec.setdefault('fractions', {'all': {}})
+    if not isinstance(spec.setdefault('gpus_per_cell', 1), int) or spec['gpus_per_cell'] < 1:
+        raise SweepError(f'{path}: gpus_per_cell is a whole number from 1 on, got {spec["gpus_per_cell"]!r}')
     spec.setdefault('work_dir', f'work_dirs/{spec["name"]}')
     for name, variant in spec['variants'].items():
         if not isinstance(variant, dict) or 'config' not in variant or set(variant) - {'config', 'options', 'env'}:
@@ -133,6 +136,25 @@ def child_config(base: str, options: dict) -> str:
     return text
 
 
+def check_batch(config: str, whole: Mapping, options: dict, gpus: int) -> None:
+    """Refuse to train a recipe named ``NxbM`` with other than N x M samples a step, for which its rate is made.
+
+    Samples a step are processes x batch size x accumulated steps. Options that set the rate say that it is meant.
+    """
+    name = re.search(r'_(\d+)xb(\d+)[-_]', Path(config).name)
+    if name is None or 'optim_wrapper.optimizer.lr' in options:
+        return
+    batch = whole.get('train_dataloader', {}).get('batch_size', 0)
+    steps = whole.get('optim_wrapper', {}).get('accumulative_counts', 1)
+    wanted = int(name[1]) * int(name[2])
+    if gpus * batch * steps != wanted:
+        raise SweepError(
+            f'{Path(config).name} is made for {name[1]} processes x {name[2]} samples = {wanted} a step, here are '
+            f'{gpus} x {batch * steps}: set gpus_per_cell: {name[1]} in the spec, or reach {wanted} by the options '
+            'train_dataloader.batch_size or optim_wrapper.accumulative_counts, or set optim_wrapper.optimizer.lr for '
+            'another number')
+
+
 def make_cells(spec: dict) -> List[Cell]:
     """Make the configs of all cells; nothing is written."""
     from mmengine.config import Config
@@ -140,6 +162,7 @@ def make_cells(spec: dict) -> List[Cell]:
     for fraction, added in spec['fractions'].items():
         for variant, entry in spec['variants'].items():
             options = {**(entry.get('options') or {}), **(added or {})}
+            gpus = spec.get('gpus_per_cell', 1)
             for seed in spec['seeds']:
                 env = {name: str(value) for name, value in with_seed(entry.get('env') or {}, seed).items()}
                 try:
@@ -149,8 +172,10 @@ def make_cells(spec: dict) -> List[Cell]:
                 except Exception as error:
                     raise SweepError(f'variant {variant}, fraction {fraction}: {entry["config"]} cannot be used: '
                                      f'{type(error).__name__}: {(str(error).splitlines() or [""])[0]}') from None
+                check_batch(entry['config'], whole, options, gpus)
                 folder = Path(spec['work_dir']).resolve() / str(variant) / str(fraction) / f'seed_{seed}'
                 text = child_config(entry['config'], {**with_seed(options, seed), 'randomness.seed': seed})
-                fingerprint = hashlib.sha256((text + whole.pretty_text).encode()).hexdigest()
+                made_of = text + whole.pretty_text + (f'gpus_per_cell = {gpus}' if gpus > 1 else '')
+                fingerprint = hashlib.sha256(made_of.encode()).hexdigest()
                 cells.append(Cell(str(variant), str(fraction), seed, folder, text, fingerprint, env))
     return cells

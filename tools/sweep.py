@@ -9,6 +9,7 @@ SPEC is a YAML, JSON or Python file:
     work_dir: work_dirs/csc_toy        # relative to where the command runs; default: work_dirs/NAME
     metric: miou/vertex                # one or a list, as the evaluator names them
     seeds: [0, 1, 2, 3, 4]
+    gpus_per_cell: 1                   # processes that train one cell; more than one needs GPUs
     fractions:                         # optional; options added to every variant's config
       10%: {train_dataloader.dataset.limit_scenes: 0.1, train_dataloader.dataset.limit_seed: '{seed}'}
       100%: {}
@@ -19,6 +20,7 @@ SPEC is a YAML, JSON or Python file:
         options: {optim_wrapper.optimizer.lr: 0.001}
         env: {PRETRAIN3D_CHECKPOINT: '/data/pretrain/seed_{seed}/last.pth'}   # variables that the config reads
 
+A recipe named `NxbM` (N processes of M samples) is refused where a step would get another number of samples.
 `{seed}` in a value is the cell's seed. Stop it at any time and run it again: finished cells are skipped, a half-trained
 one resumes from its last checkpoint, failed ones are tried again. The table is WORK_DIR/sweep.md, the same numbers and
 all seeds WORK_DIR/sweep.json. The exit status is 0 only when every cell has finished.
@@ -29,6 +31,7 @@ import json
 import logging
 import math
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -36,7 +39,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, List, Sequence, Tuple
 
 from _mmdet3d import need
 from _sweep_spec import Cell, SweepError, make_cells, read_spec, write
@@ -65,11 +68,11 @@ class Sweep:
                 raise SweepError(f'{cell.folder} was made from another config; remove that folder or choose another '
                                  'work_dir')
 
-    def call(self, command: List[str], log: Path, gpu: Optional[str], variables: Dict[str, str]) -> int:
+    def call(self, command: List[str], log: Path, gpus: Sequence[str], variables: Dict[str, str]) -> int:
         """Run a command to its end or to :meth:`stop`; return its exit status."""
         env = {**os.environ, **variables}
-        if gpu is not None:
-            env['CUDA_VISIBLE_DEVICES'] = gpu
+        if gpus:
+            env['CUDA_VISIBLE_DEVICES'] = ','.join(gpus)
         with open(log, 'a') as stream:
             with self.lock:  # no child may start after stop() has looked
                 if self.stopped.is_set():
@@ -95,13 +98,13 @@ class Sweep:
             return
         began = time.time()
         with self.lock:
-            gpu = self.free.pop() if self.gpus else None
+            gpus = [self.free.pop(0) for _ in range(self.spec['gpus_per_cell'])] if self.gpus else []
         try:
             print(f'[{cell.name}] {"resumes" if cell.state() == "started" else "starts"}', flush=True)
-            problem = self.train_and_test(cell, gpu)
+            problem = self.train_and_test(cell, gpus)
         finally:
-            if gpu is not None:
-                self.free.append(gpu)
+            with self.lock:
+                self.free += gpus
         if self.stopped.is_set() and problem:
             return
         if problem:
@@ -111,7 +114,7 @@ class Sweep:
         print(f'[{cell.name}] {problem or "done"} ({time.time() - began:.0f} s; {done} of {len(self.cells)} cells)',
               flush=True)
 
-    def train_and_test(self, cell: Cell, gpu: Optional[str]) -> str:
+    def train_and_test(self, cell: Cell, gpus: Sequence[str]) -> str:
         """Bring one cell to its result; return what went wrong, empty for nothing."""
         cell.folder.mkdir(parents=True, exist_ok=True)
         config, log = cell.folder / 'config.py', cell.folder / 'log.txt'
@@ -120,12 +123,12 @@ class Sweep:
         if cell.state() != 'trained':
             # --resume without a checkpoint would also make train.py forget the config's load_from.
             resume = ['--resume'] if cell.checkpoint() else []
-            if self.call(train_command(config, cell) + resume, log, gpu, cell.env):
+            if self.call(train_command(config, cell, self.spec['gpus_per_cell']) + resume, log, gpus, cell.env):
                 return f'training failed, see {log}'
             if cell.checkpoint() is None:
                 return 'training left no checkpoint; the config needs a CheckpointHook with an interval it reaches'
             (cell.folder / 'trained').touch()
-        if self.call(test_command(config, cell), log, gpu, cell.env):
+        if self.call(test_command(config, cell), log, gpus[:1], cell.env):
             return f'testing failed, see {log}'
         metrics = read_metrics(cell.folder / 'test')
         for name in self.spec['metric']:
@@ -154,9 +157,17 @@ class Sweep:
         return len(scores)
 
 
-def train_command(config: Path, cell: Cell) -> List[str]:
-    """Command line of mmdet3d's train.py for a cell."""
-    return [sys.executable, str(TOOLS / 'train.py'), str(config), '--work-dir', str(cell.folder / 'train')]
+def train_command(config: Path, cell: Cell, gpus: int = 1) -> List[str]:
+    """Command line of mmdet3d's train.py for a cell, started once or once per GPU.
+
+    Started as dist_train.sh does it, but not by it: that script splits paths at blanks, which names of cells have, and
+    gives every run the same port.
+    """
+    train = [str(TOOLS / 'train.py'), str(config), '--work-dir', str(cell.folder / 'train')]
+    if gpus == 1:
+        return [sys.executable, *train]
+    return [sys.executable, '-m', 'torch.distributed.run', '--standalone', f'--nproc_per_node={gpus}', *train,
+            '--launcher', 'pytorch']
 
 
 def test_command(config: Path, cell: Cell) -> List[str]:
@@ -179,13 +190,31 @@ def parse_args(argv=None) -> Tuple[argparse.Namespace, List[str]]:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('spec', help='YAML, JSON or Python file as above')
     parser.add_argument('--jobs', type=int, default=1, help='cells at a time (default: 1)')
-    parser.add_argument('--gpus', default='', help='comma-separated GPUs, one per job, e.g. 0,1,2,3')
+    parser.add_argument('--gpus', default='', help='comma-separated GPUs, one per job or gpus_per_cell of them, e.g. '
+                        '0,1,2,3 (default: all that are visible)')
     parser.add_argument('--dry-run', action='store_true', help='list the cells, their states and commands; run nothing')
     args = parser.parse_args(argv)
     gpus = [gpu for gpu in args.gpus.split(',') if gpu]
     if args.jobs < 1 or (gpus and args.jobs > len(gpus)):
         parser.error('--jobs must be at least 1, and at most the number of --gpus where those are given')
     return args, gpus
+
+
+def share_gpus(gpus: List[str], jobs: int, per_cell: int) -> List[str]:
+    """GPUs to hand out to cells: those named, or all where a cell needs several; none lets every cell see them all."""
+    if per_cell == 1 and not gpus:
+        return gpus
+    if not gpus:
+        named = os.environ.get('CUDA_VISIBLE_DEVICES')
+        if named is None:
+            import torch
+            gpus = [str(number) for number in range(torch.cuda.device_count())]
+        else:
+            gpus = [gpu for gpu in named.split(',') if gpu]
+    if len(gpus) < jobs * per_cell:
+        raise SweepError(f'gpus_per_cell: {per_cell} times --jobs {jobs} needs {jobs * per_cell} GPUs, here are '
+                         f'{len(gpus)}' + ('' if gpus else '; without GPUs a cell is one process: gpus_per_cell: 1'))
+    return gpus
 
 
 def run(args: argparse.Namespace, gpus: List[str]) -> int:
@@ -198,9 +227,13 @@ def run(args: argparse.Namespace, gpus: List[str]) -> int:
     if args.dry_run:
         for cell in cells:
             print(f'{cell.name}: {cell.state()}')
-            for command in () if cell.state() == 'done' else (train_command, test_command):
-                print('  ' + ' '.join(command(cell.folder / 'config.py', cell)))
+            config = cell.folder / 'config.py'
+            if cell.state() != 'done':
+                print('  ' + shlex.join(train_command(config, cell, spec['gpus_per_cell'])))
+                print('  ' + shlex.join(test_command(config, cell)))
         return 0
+    sweep.gpus = share_gpus(gpus, args.jobs, spec['gpus_per_cell'])
+    sweep.free = list(sweep.gpus)
     sweep.folder.mkdir(parents=True, exist_ok=True)
     with open(sweep.folder / '.lock', 'w') as lock:
         try:

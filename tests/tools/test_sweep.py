@@ -206,8 +206,11 @@ def test_failing_cells_are_listed(toy, tmp_path):
     ('model.start', 'model.start.deep', 'cannot be used|plain'),
     ('options', 'option', "variant 'moved' takes config and"),
     ('  moved', '  a/b', 'cannot hold a slash'),
+    ('metric:', 'gpus_per_cell: many\nmetric:', "gpus_per_cell is a whole number from 1 on, got 'many'"),
+    ('metric:', 'gpus_per_cell: 2\nmetric:', 'needs 2 GPUs, here are 0; without GPUs a cell is one process'),
 ])
-def test_bad_specs_are_one_line(tmp_path, capsys, old, new, message):
+def test_bad_specs_are_one_line(tmp_path, capsys, monkeypatch, old, new, message):
+    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '')
     (tmp_path / 'toy.py').write_text("model = dict(type='ToyModel', start=1.)\n")
     text = SPEC.format(folder=tmp_path)
     assert old in text
@@ -216,6 +219,77 @@ def test_bad_specs_are_one_line(tmp_path, capsys, old, new, message):
     error = capsys.readouterr().err
     assert re.search('^sweep: .*(' + message + ')', error) and error.count('\n') == 1, error
     assert not (tmp_path / 'out').exists()
+
+
+def test_gpus_are_shared_out(monkeypatch):
+    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '4,5,6,7')
+    assert sweep.share_gpus([], 2, 2) == ['4', '5', '6', '7'] and sweep.share_gpus([], 8, 1) == []
+    assert sweep.share_gpus(['0', '2'], 1, 2) == ['0', '2']
+    with pytest.raises(spec_file.SweepError, match='gpus_per_cell: 4 times --jobs 2 needs 8 GPUs, here are 4$'):
+        sweep.share_gpus([], 2, 4)
+
+
+# Stands for train.py and test.py: says who it is, leaves a checkpoint and a score.
+STAND_IN = '''
+import json, os, sys
+from pathlib import Path
+folder = Path(sys.argv[sys.argv.index('--work-dir') + 1])
+rank = os.environ.get('RANK', 'none')
+(folder / 'now').mkdir(parents=True, exist_ok=True)
+(folder / f'rank_{rank}.json').write_text(json.dumps(dict(
+    arguments=sys.argv[1:], world=os.environ.get('WORLD_SIZE'), gpus=os.environ['CUDA_VISIBLE_DEVICES'])))
+if rank in ('0', 'none'):
+    (folder / 'iter_1.pth').write_text('')
+    (folder / 'last_checkpoint').write_text(str(folder / 'iter_1.pth'))
+    (folder / 'now' / 'now.json').write_text('{"toy/value": 1.0}')
+'''
+
+
+def test_a_cell_on_several_gpus(tmp_path, monkeypatch, capsys):
+    """Through torch's launcher: every process gets the cell's config, the test one process and one GPU."""
+    for name in ('train.py', 'test.py'):
+        (tmp_path / name).write_text(STAND_IN)
+    (tmp_path / 'toy_2xb3_x.py').write_text('train_dataloader = dict(batch_size=3)\n')
+    text = SPEC.format(folder=tmp_path).replace('toy.py, options: {model.start: 5.0, model.wait: 0.5}', 'toy_2xb3_x.py')
+    text = text.replace('{config: toy.py}', '{config: toy_2xb3_x.py}').replace('[0, 1]', '[3]')
+    text = text.replace('seeds:', 'fractions: {20 points: {}}\ngpus_per_cell: 2\nseeds:')
+    (tmp_path / 'spec.yaml').write_text(text)
+    monkeypatch.setattr(sweep, 'TOOLS', tmp_path)
+    assert sweep.main([str(tmp_path / 'spec.yaml'), '--gpus', '0,1,2,3', '--jobs', '2']) == 0, capsys.readouterr()
+    seen = set()
+    for variant in ('scratch', 'moved'):
+        cell = tmp_path / 'out' / variant / '20 points' / 'seed_3'
+        records = [json.loads(path.read_text()) for path in sorted((cell / 'train').glob('rank_*.json'))]
+        assert [record['world'] for record in records] == ['2', '2']
+        assert records[0] == records[1] and records[0]['arguments'] == [
+            str(cell / 'config.py'), '--work-dir', str(cell / 'train'), '--launcher', 'pytorch']
+        test = json.loads((cell / 'test' / 'rank_none.json').read_text())
+        assert test['gpus'] == records[0]['gpus'].split(',')[0] and test['world'] is None
+        seen |= {*records[0]['gpus'].split(',')}
+    assert seen == {'0', '1', '2', '3'}
+
+
+@pytest.mark.parametrize('gpus, options, fits', [
+    (8, {}, True),
+    (1, {}, False),
+    (4, {}, False),
+    (1, {'train_dataloader.batch_size': 48}, True),
+    (4, {'optim_wrapper.accumulative_counts': 2}, True),
+    (1, {'optim_wrapper.optimizer.lr': 0.0125}, True),
+    (8, {'train_dataloader.batch_size': 4}, False),
+])
+def test_recipes_are_run_with_the_batch_of_their_name(tmp_path, gpus, options, fits):
+    (tmp_path / 'net_8xb6-x_data.py').write_text(
+        'train_dataloader = dict(batch_size=6)\noptim_wrapper = dict(optimizer=dict(lr=0.1))\n')
+    (tmp_path / 'spec.json').write_text(json.dumps(dict(
+        name='n', metric='m', seeds=[0], gpus_per_cell=gpus, variants=dict(a=dict(
+            config='net_8xb6-x_data.py', options=options)))))
+    spec = spec_file.read_spec(str(tmp_path / 'spec.json'))
+    if fits:
+        assert len(spec_file.make_cells(spec)) == 1
+        return
+    with pytest.raises(spec_file.SweepError, match='made for 8 processes x 6 samples = 48 a step, here are'):
+        spec_file.make_cells(spec)
 
 
 def test_two_sweeps_in_one_folder(tmp_path, capsys):
