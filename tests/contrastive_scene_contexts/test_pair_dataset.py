@@ -178,13 +178,13 @@ def lidar_folder(folder, sizes=(3000, 2500), seed=0):
 
 
 def test_base_config_of_sweeps_on_drawn_ones(tmp_path, monkeypatch):
-    monkeypatch.setenv('PRETRAIN3D_POINTS', str(lidar_folder(tmp_path / 'points')))
+    monkeypatch.setenv('PRETRAIN3D_LIDAR', str(lidar_folder(tmp_path / 'points')))
     check_config(Config.fromfile(str(ROOT / 'configs/_base_/datasets/lidar_pairs.py')), [3], 0.0)
 
 
 @pytest.mark.skipif(not SWEEP.is_dir(), reason=f'no real sweep in {SWEEP}')
 def test_base_config_of_sweeps_on_a_real_one(monkeypatch):
-    monkeypatch.setenv('PRETRAIN3D_POINTS', str(SWEEP))
+    monkeypatch.setenv('PRETRAIN3D_LIDAR', str(SWEEP))
     cfg = Config.fromfile(str(ROOT / 'configs/_base_/datasets/lidar_pairs.py'))
     check_config(cfg, [3], 0.0)
     dataset = DATASETS.build(cfg.train_dataloader.dataset)

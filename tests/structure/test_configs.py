@@ -1,8 +1,9 @@
 """Every config loads, builds, takes a training step and is validated and tested through mmengine's runner, on data in
 its own format.
 
-``STEPS`` names how: for each folder of recipes, what data the step gets and how a recipe is made small enough for a
-test. A folder without an entry fails, so no config goes unrun. ``make test-full`` steps full-size models.
+``STEPS`` names how: for each folder of recipes, or for the last part of a recipe's name where its data differ, what
+data the step gets and how a recipe is made small enough for a test. A folder without an entry fails, so no config goes
+unrun. ``make test-full`` steps full-size models.
 """
 import math
 import os
@@ -82,6 +83,15 @@ def drawn_frame_pairs(folder: Path, monkeypatch) -> None:
     monkeypatch.setenv('PRETRAIN3D_SCANNET', _PAIRS['folder'].name)
 
 
+def drawn_sweeps(folder: Path, monkeypatch) -> None:
+    """Three small LiDAR sweeps in a folder of .bin files with five columns, named by PRETRAIN3D_LIDAR."""
+    rng = np.random.default_rng(0)
+    for number in range(3):
+        points = rng.uniform((-15, -15, -2, 0, 0), (15, 15, 2, 255, 32), (2000, 5)).astype(np.float32)
+        points.tofile(folder / f'sweep{number}.bin')
+    monkeypatch.setenv('PRETRAIN3D_LIDAR', str(folder))
+
+
 def without_metric(cfg: Config) -> None:
     """NuScenesMetric needs the devkit's tables of a whole scene: tests/end_to_end/test_keyframe.py has them."""
     for key in VALIDATION:
@@ -107,7 +117,8 @@ def own_checkpoint(cfg: Config, folder: Path) -> None:
 STEPS = dict(
     keyframe=(synthetic_keyframe, without_metric),
     scannet=(drawn_rooms, wide_voxels),
-    contrastive_scene_contexts=(drawn_frame_pairs, wide_voxels))
+    contrastive_scene_contexts=(drawn_frame_pairs, wide_voxels),
+    **{'lidar-crops': (drawn_sweeps, wide_voxels)})
 
 
 @pytest.mark.parametrize('name', CONFIGS)
@@ -120,7 +131,7 @@ def test_loads(name):
 def test_builds_and_steps(name, tmp_path, monkeypatch, request):
     folder = name.split('/')[0]
     assert folder in STEPS, f'configs/{folder}: name its data and reduction in STEPS of this test'
-    data, reduce = STEPS[folder]
+    data, reduce = STEPS.get(Path(name).stem.rpartition('_')[2], STEPS[folder])
     (tmp_path / 'data').mkdir()
     data(tmp_path / 'data', monkeypatch)
     cfg = Config.fromfile(str(ROOT / 'configs' / name))

@@ -1,6 +1,6 @@
 # Two crops of one LiDAR sweep, each with its own augmentation, for contrastive pre-training on a plain folder of .bin
-# files. PRETRAIN3D_POINTS names the folder; nuScenes: load_dim=5 (x, y, z, intensity, ring), KITTI: 4.
-data_root = '{{$PRETRAIN3D_POINTS:data/points}}'
+# files. PRETRAIN3D_LIDAR names the folder; nuScenes: load_dim=5 (x, y, z, intensity, ring), KITTI: 4.
+data_root = '{{$PRETRAIN3D_LIDAR:data/points}}'
 load_dim = 5
 voxel_size = 0.1
 
