@@ -1,6 +1,8 @@
 """Settings that every test shares: the ``--full`` option, no display, no more threads than cores."""
 import dataclasses
 import os
+import subprocess
+import sys
 import types
 
 import pytest
@@ -54,3 +56,11 @@ def drawn_scannet(tmp_path_factory):
             world=root / 'world', converted=root / 'converted', preset=PRESETS['few'], seed=4)
     finally:
         del PRESETS['few']
+
+
+@pytest.fixture()
+def dead_process():
+    """Number of a process that has ended."""
+    process = subprocess.Popen([sys.executable, '-c', ''])
+    process.wait()
+    return process.pid

@@ -8,7 +8,7 @@ import numpy as np
 
 from _active_lists import ActiveLabelError, Scan, read_lists
 from pretrain3d.contrastive_scene_contexts.active_labelling import countable_objects, objects_hit
-from pretrain3d.converters.batch import write_atomic
+from pretrain3d.files import write_atomic
 
 STUFF = (1, 2)  # wall and floor by NYU40 id
 # Method -> labels per scan -> distinct objects reached, one number for each repetition.

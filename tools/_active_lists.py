@@ -9,7 +9,7 @@ from typing import Any, Dict, List, Sequence
 
 import numpy as np
 
-from pretrain3d.converters.batch import write_atomic
+from pretrain3d.files import write_atomic
 from pretrain3d.datasets.info_check import load_plain_pickle
 from pretrain3d.datasets.scannet_lists import read_point_list
 

@@ -217,7 +217,7 @@ def coverage(args: argparse.Namespace) -> int:
     """Count, print and draw; returns the exit status."""
     from _active_coverage import count_objects, markdown, plot
     from _active_lists import read_scans
-    from pretrain3d.converters.batch import write_atomic
+    from pretrain3d.files import write_atomic
     scans = read_scans(args.data, args.split)
     hits, total, unlabelled = count_objects(scans, named_folders(args.lists), args.stuff)
     counted = 'wall and floor included' if args.stuff else 'without wall and floor'

@@ -1,7 +1,5 @@
 """A small drawn world in ScanNet's layout, its conversion (both read only), and a copy to break."""
 import shutil
-import subprocess
-import sys
 
 import pytest
 from pretrain3d.converters.scannet.convert import convert
@@ -32,11 +30,3 @@ def broken(world, tmp_path):
     root = tmp_path / 'broken'
     shutil.copytree(world, root)
     return root, root / 'scans' / 'scene0000_00'
-
-
-@pytest.fixture()
-def dead_process():
-    """Number of a process that has ended."""
-    process = subprocess.Popen([sys.executable, '-c', ''])
-    process.wait()
-    return process.pid

@@ -12,6 +12,7 @@ from pretrain3d.converters.batch import SceneError
 from pretrain3d.converters.pairs.build import build_pairs
 from pretrain3d.converters.pairs.scene import PairOptions
 from pretrain3d.converters.pairs.storage import read_frame, read_table
+from pretrain3d.files import HOST
 
 ROOT = Path(__file__).resolve().parents[2]
 # Thresholds below the 2 cm between pixels of the hand-made plane: a point overlaps and matches itself only.
@@ -105,13 +106,13 @@ def test_default_thresholds_against_brute_force(tmp_path):
                 assert np.array_equal(matches, np.argwhere(distance <= 0.0375 ** 2))
 
 
-def test_second_run_does_only_what_is_missing(tmp_path):
+def test_second_run_does_only_what_is_missing(tmp_path, dead_process):
     write_list(tmp_path, [plane_scan(tmp_path, name) for name in ('a', 'b', 'c')])
     first = build(tmp_path)
     info = first.path.read_bytes()
     stamps = {path: path.stat().st_mtime_ns for path in tmp_path.glob('frame_pairs/*/*')}
     (tmp_path / 'frame_pairs/b/25.npz').unlink()
-    (tmp_path / 'frame_pairs/b/.matches.bin.1.partial').write_bytes(b'half')
+    (tmp_path / f'frame_pairs/b/.matches.bin.{HOST}.{dead_process}.partial').write_bytes(b'half')
     (tmp_path / 'frame_pairs/c/record.json').write_text('{"stamp"')
     assert build(tmp_path).path.read_bytes() == info
     after = {path: path.stat().st_mtime_ns for path in tmp_path.glob('frame_pairs/*/*')}

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 from plyfile import PlyData
-from pretrain3d.converters.batch import SceneError, write_atomic
+from pretrain3d.converters.batch import SceneError
+from pretrain3d.files import write_atomic
 from pretrain3d.converters.scannet.convert import convert, convert_splits
 from pretrain3d.converters.scannet.reading import read_label_table, read_scan, vertex_normals
 from pretrain3d.label_spaces import get_label_space

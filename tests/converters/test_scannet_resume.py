@@ -3,7 +3,7 @@ import shutil
 
 import numpy as np
 import pytest
-from pretrain3d.converters.batch import HOST
+from pretrain3d.files import HOST
 from pretrain3d.converters.scannet import convert as module
 from pretrain3d.converters.scannet.convert import convert, convert_splits
 from scannet_scans import infos, times, written

@@ -4,7 +4,8 @@ import io
 import numpy as np
 import pytest
 from PIL import Image
-from pretrain3d.converters.batch import HOST, SceneError
+from pretrain3d.converters.batch import SceneError
+from pretrain3d.files import HOST
 from pretrain3d.converters.scannet import sens as sens_module
 from pretrain3d.converters.scannet.convert import convert_splits
 from pretrain3d.converters.scannet.frames import frame_records

@@ -105,8 +105,8 @@ class ScanNet20Dataset(ScanNetSegDataset):
             raise ValueError(f'{self.limit_points} labels no point of any of the {len(bare)} scans: nothing would be '
                              'learnt from it')
         if bare:
-            print_log(f'{self.limit_points}: {len(bare)} of {len(vertices)} scans have no labelled point, first {bare[0]}',
-                      'current', logging.WARNING)
+            print_log(f'{self.limit_points}: {len(bare)} of {len(vertices)} scans have no labelled point, first '
+                      f'{bare[0]}', 'current', logging.WARNING)
 
     def get_data_info(self, idx: int) -> dict:
         """Info of a sample, with what ``LimitAnnotations`` is to keep."""

@@ -9,7 +9,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
 from mmdet3d.registry import METRICS
-from pretrain3d.converters.batch import write_atomic
+from pretrain3d.files import write_atomic
 
 FORMS = ('npy', 'txt')
 

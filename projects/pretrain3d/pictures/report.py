@@ -7,7 +7,7 @@ from typing import Any, Iterable, Sequence, Tuple
 
 from PIL import Image
 
-from ..converters.batch import write_atomic
+from ..files import write_atomic
 
 STYLE = '''
 :root { color-scheme: light; --ink: #1e1e22; --faint: #6b6b73; --line: #e2e4ea; --soft: #f4f5f8; }

@@ -6,7 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from ..batch import SceneError, convert_scenes, write_atomic
+from ...files import write_atomic
+from ..batch import SceneError, convert_scenes
 from .scene import PairOptions, build_scene
 
 INFO_VERSION = '1.0'

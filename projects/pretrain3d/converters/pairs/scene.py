@@ -1,15 +1,14 @@
 """Builds the frame pairs of one scan; a scan whose record is there and fits is left alone."""
-import contextlib
 import hashlib
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, BinaryIO, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
-from ..batch import SceneError, partial_path, write_atomic
+from ...files import open_atomic, remove_leftovers, write_atomic
+from ..batch import SceneError
 from .backproject import FrameError, Frustum, frame_cloud, frame_pose, read_cameras
 from .neighbours import RadiusIndex, grid_means
 from .overlap import Overlap, find_overlaps
@@ -106,7 +105,7 @@ def build_scene(name: str, scenes: Dict[str, Dict[str, Any]], base: Path, out: P
     tables: List[Optional[Dict[str, Any]]] = [None] * len(found)
     if options.tables == 'all' and found:
         path = folder / 'matches.bin'
-        with _atomic(path) as file:
+        with open_atomic(path) as file:
             tables = _write_tables(file, found, [one.xyz for one in stored], options.match_radius)
         relative = path.relative_to(out).as_posix()
         tables = [dict(path=relative, **table) for table in tables]
@@ -197,22 +196,8 @@ def _finished(path: Path, stamp: Dict[str, Any], out: Path) -> Optional[Dict[str
 
 
 def _sweep(folder: Path, kept: set) -> None:
-    """Remove what an earlier run with other options left in the scan's folder."""
+    """Remove what earlier runs, with other options or killed, left in the scan's folder."""
     for path in folder.iterdir():
-        if path.is_file() and path.name not in kept and path.suffix in ('.npz', '.bin', '.partial'):
+        if path.is_file() and path.name not in kept and path.suffix in ('.npz', '.bin'):
             path.unlink()
-
-
-@contextlib.contextmanager
-def _atomic(path: Path) -> Iterator[BinaryIO]:
-    """A file that appears at ``path`` when all of it is written: tables are too large to be kept in memory."""
-    partial = partial_path(path)
-    try:
-        with open(partial, 'wb') as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+    remove_leftovers(folder)

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Dict, Tuple
 
 import numpy as np
 
-from ..batch import write_atomic
+from ...files import write_atomic
 
 
 def write_frame(path: Path, xyz: np.ndarray, rgb: np.ndarray, pose: np.ndarray, dtype: str = 'float32') -> np.ndarray:

@@ -10,7 +10,8 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 import numpy as np
 
 from ...label_spaces import get_label_space
-from ..batch import SceneError, convert_scenes, is_disk_full, remove_leftovers, write_array, write_atomic
+from ...files import is_disk_full, remove_leftovers, write_atomic
+from ..batch import SceneError, convert_scenes, write_array
 from .frames import describe_losses, frame_records, has_frames
 from .infos import instance_boxes, write_frame_infos, write_infos, write_seg_info
 from .reading import LABEL_TABLE, LabelTable, read_label_table, read_scan

@@ -6,7 +6,7 @@ from typing import Any, Dict, List
 import numpy as np
 
 from ...label_spaces import get_label_space
-from ..batch import write_atomic
+from ...files import write_atomic
 
 # Detection classes of the ScanNet benchmark in mmdet3d's order, by NYU40 id.
 DETECTION_NYU40 = (3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 16, 24, 28, 33, 34, 36, 39)

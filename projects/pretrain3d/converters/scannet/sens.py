@@ -9,7 +9,8 @@ from typing import AbstractSet, BinaryIO, Dict, Iterator, Optional, Tuple
 import numpy as np
 from PIL import Image
 
-from ..batch import SceneError, remove_leftovers, write_atomic
+from ...files import remove_leftovers, write_atomic
+from ..batch import SceneError
 from .frames import NOT_FINITE, START, TAIL, frame_fault, picture_fault
 
 MAX_NAME, MAX_FRAME_BYTES, MAX_FRAMES, MAX_SIDE = 4096, 1 << 28, 1 << 20, 1 << 15

@@ -7,6 +7,8 @@ from typing import Callable, List, Optional, Tuple
 
 import numpy as np
 
+from ...files import partial_path, remove_leftovers, write_atomic
+from ...workers import end_with
 from ..render import Caster
 from ..shapes import rotation_z, translation
 from .frames import Frame, Intrinsics, shoot, stations, walk
@@ -44,8 +46,7 @@ def draw_scan(root: Path, index: int, preset: Preset, seed: int) -> Path:
         frame = shoot(rng, caster, pose, camera)
         frames.append(Frame(frame.colour, frame.depth, to_sensor @ frame.pose))
     scan.xyz = scan.xyz @ to_sensor[:3, :3].T + to_sensor[:3, 3]
-    partial = root / 'scans' / f'.{name}.{os.getpid()}.partial'
-    shutil.rmtree(partial, ignore_errors=True)
+    partial = partial_path(final)
     partial.mkdir(parents=True)
     try:
         write_scan(partial, name, scan, [item.category for item in room.items], np.linalg.inv(to_sensor))
@@ -73,6 +74,7 @@ def build(root: Path, preset_name: str, seed: int, jobs: int = 1,
     preset = PRESETS[preset_name]
     root.mkdir(parents=True, exist_ok=True)
     _check_same_world(root, preset_name, seed)
+    remove_leftovers(root, root / 'scans', root / 'meta_data')
     train, val = scan_names(preset)
     count = len(train) + len(val)
     arguments = [(root, index, preset, seed) for index in range(count)]
@@ -82,7 +84,7 @@ def build(root: Path, preset_name: str, seed: int, jobs: int = 1,
             if progress:
                 progress(done, count)
     else:
-        with ProcessPoolExecutor(jobs) as pool:
+        with ProcessPoolExecutor(jobs, initializer=end_with, initargs=(os.getpid(), )) as pool:
             for done, _ in enumerate(pool.map(draw_scan, *zip(*arguments)), 1):
                 if progress:
                     progress(done, count)
@@ -97,6 +99,4 @@ def _check_same_world(root: Path, preset_name: str, seed: int) -> None:
         raise ValueError(f'{root} already holds {stamp.read_text().strip()!r} and not {mark.strip()!r}; give another '
                          'folder or remove it')
     if not stamp.exists():
-        partial = stamp.with_suffix('.partial')  # a full disk must not leave an empty stamp
-        partial.write_text(mark)
-        partial.replace(stamp)
+        write_atomic(stamp, mark.encode())

@@ -87,8 +87,8 @@ def walk(rng: np.random.Generator, rounds: List[List[np.ndarray]], caster: Caste
         weight /= weight.sum(1, keepdims=True)
         for eye, smooth, gaze in zip(eyes, weight @ eyes, weight @ gazes):
             smooth = smooth + rng.normal(0, 0.01, 3)
-            bend = next((bend for bend in (0.0, 0.25, 0.5, 0.75) if _is_free(caster, smooth + bend * (eye - smooth))), 1.0)
-            at = smooth + bend * (eye - smooth)
+            bends = (smooth + bend * (eye - smooth) for bend in (0.0, 0.25, 0.5, 0.75))
+            at = next((at for at in bends if _is_free(caster, at)), eye)
             # A mean of directions is shorter than 1 where they differ; only its direction counts.
             poses.append(look_at(at, at + gaze + rng.normal(0, 0.02, 3) * np.linalg.norm(gaze), rng.normal(0, 0.04)))
     return poses

@@ -13,6 +13,7 @@ from typing import Dict, List, Sequence, Tuple
 import numpy as np
 from PIL import Image
 
+from ...files import write_atomic
 from ...label_spaces import get_label_space
 from .frames import Frame, Intrinsics
 from .scan import Scan
@@ -38,15 +39,13 @@ def write_label_table(root: Path) -> None:
     rows = ['\t'.join(('id', 'raw_category', 'category', 'nyu40id', 'nyu40class'))]
     for category, (nyu40, name) in sorted(NYU40.items()):
         rows.append('\t'.join((str(raw_of[space.index(category)]), category, category, str(nyu40), name)))
-    (root / LABEL_TABLE).write_text('\n'.join(rows) + '\n')
+    write_atomic(root / LABEL_TABLE, ('\n'.join(rows) + '\n').encode())
 
 
 def write_lists(root: Path, train: Sequence[str], val: Sequence[str]) -> None:
     """Write the scan lists of both splits."""
-    folder = root / 'meta_data'
-    folder.mkdir(parents=True, exist_ok=True)
     for split, names in (('train', train), ('val', val)):
-        (folder / f'scannetv2_{split}.txt').write_text(''.join(f'{name}\n' for name in names))
+        write_atomic(root / 'meta_data' / f'scannetv2_{split}.txt', ''.join(f'{name}\n' for name in names).encode())
 
 
 def write_scan(folder: Path, name: str, scan: Scan, categories: List[str], axis_align: np.ndarray) -> None:
