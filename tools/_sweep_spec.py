@@ -1,5 +1,6 @@
 """What a sweep consists of: the spec file, and one cell per variant, fraction and seed."""
 import ast
+import copy
 import hashlib
 import json
 import os
@@ -75,8 +76,13 @@ def read_spec(path: str) -> dict:
         raise SweepError(f'{path}: gpus_per_cell is a whole number from 1 on, got {spec["gpus_per_cell"]!r}')
     spec.setdefault('work_dir', f'work_dirs/{spec["name"]}')
     for name, variant in spec['variants'].items():
-        if not isinstance(variant, dict) or 'config' not in variant or set(variant) - {'config', 'options', 'env'}:
-            raise SweepError(f'{path}: variant {name!r} takes config and, if wanted, options and env; got {variant!r}')
+        if not isinstance(variant, dict) or 'config' not in variant or set(variant) - {
+                'config', 'options', 'env', 'against'}:
+            raise SweepError(f'{path}: variant {name!r} takes config and, if wanted, options, env and against; got '
+                             f'{variant!r}')
+        if variant.get('against', name) not in spec['variants']:
+            raise SweepError(f'{path}: variant {name!r} is to be compared with {variant["against"]!r}, which is none of '
+                             f'{list(spec["variants"])}')
         variant['config'] = str(Path(path).resolve().parent / variant['config'])
     for name in [*spec['variants'], *spec['fractions']]:
         if '/' in str(name):
@@ -91,6 +97,8 @@ def nested(options: dict) -> dict:
     tree: dict = {}
     for key, value in options.items():
         *path, leaf = key.split('.')
+        if any(part.isdigit() for part in path + [leaf]):
+            raise SweepError(f'option {key!r} changes an item of a list; a sweep can only set the whole list')
         branch = tree
         for part in path:
             branch = branch.setdefault(part, {})
@@ -158,16 +166,19 @@ def check_batch(config: str, whole: Mapping, options: dict, gpus: int) -> None:
 def make_cells(spec: dict) -> List[Cell]:
     """Make the configs of all cells; nothing is written."""
     from mmengine.config import Config
-    cells = []
+    cells, read = [], {}  # a file reads the same in every fraction
+    gpus = spec.get('gpus_per_cell', 1)
     for fraction, added in spec['fractions'].items():
         for variant, entry in spec['variants'].items():
             options = {**(entry.get('options') or {}), **(added or {})}
-            gpus = spec.get('gpus_per_cell', 1)
             for seed in spec['seeds']:
                 env = {name: str(value) for name, value in with_seed(entry.get('env') or {}, seed).items()}
                 try:
-                    with environment(env):
-                        whole = Config.fromfile(entry['config'], import_custom_modules=False)
+                    key = entry['config'], *sorted(env.items())
+                    if key not in read:
+                        with environment(env):
+                            read[key] = Config.fromfile(entry['config'], import_custom_modules=False)
+                    whole = copy.deepcopy(read[key])
                     whole.merge_from_dict(with_seed(options, seed))
                 except Exception as error:
                     raise SweepError(f'variant {variant}, fraction {fraction}: {entry["config"]} cannot be used: '

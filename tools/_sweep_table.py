@@ -24,22 +24,23 @@ def mean_interval(values: Sequence[float]) -> Dict[str, Optional[float]]:
     return dict(mean=mean, half_width=quantile * deviation / math.sqrt(count), n=count)
 
 
-def summarise(scores: Scores, variants: Sequence[str], fractions: Sequence[str], seeds: Sequence[int],
+def summarise(scores: Scores, variants: Mapping[str, str], fractions: Sequence[str], seeds: Sequence[int],
               metric: str) -> List[dict]:
-    """One row per variant and fraction: values by seed, mean, and the difference to the first variant.
+    """One row per variant and fraction: values by seed, mean, and the difference to another variant.
 
-    Differences are paired: taken seed by seed, over the seeds that both variants have.
+    Differences are paired: taken seed by seed, over the seeds that both variants have. ``variants`` says of each to
+    which one its difference is taken (to itself: none).
     """
     rows = []
     for fraction in fractions:
         found = {variant: {seed: scores[variant, fraction, seed][metric] for seed in seeds
                            if (variant, fraction, seed) in scores} for variant in variants}
-        for variant in variants:
+        for variant, other in variants.items():
             values = found[variant]
-            pairs = [values[seed] - found[variants[0]][seed] for seed in values if seed in found[variants[0]]]
-            rows.append(dict(variant=variant, fraction=fraction, metric=metric, values=values,
+            pairs = [values[seed] - found[other][seed] for seed in values if seed in found[other]]
+            rows.append(dict(variant=variant, fraction=fraction, metric=metric, values=values, against=other,
                              **mean_interval(list(values.values())),
-                             difference=None if variant == variants[0] else mean_interval(pairs)))
+                             difference=None if variant == other else mean_interval(pairs)))
     return rows
 
 
@@ -52,14 +53,15 @@ def _number(entry: Optional[Mapping], signed: bool = False) -> str:
 
 def markdown(name: str, rows: Sequence[dict], planned: int, failed: Sequence[str]) -> str:
     """The table, with a line on what is missing so that a partial sweep cannot pass for a whole one."""
-    first = rows[0]['variant'] if rows else ''
     lines = [f'# {name}', '',
-             f'Mean ± half width of the {100 * CONFIDENCE:.0f} % t-interval over seeds; the difference to {first} is '
-             'paired by seed. The last checkpoint of each run is tested.', '',
-             f'| fraction | variant | metric | mean | minus {first} | seeds |', '|---|---|---|---|---|---|']
+             f'Mean ± half width of the {100 * CONFIDENCE:.0f} % t-interval over seeds; differences are paired by seed. '
+             'The last checkpoint of each run is tested.', '',
+             '| fraction | variant | metric | mean | difference | seeds |', '|---|---|---|---|---|---|']
     for row in rows:
+        difference = _number(row['difference'], signed=True)
+        to = '' if difference == '–' else f' to {row["against"]}'
         lines.append(f'| {row["fraction"]} | {row["variant"]} | {row["metric"]} | {_number(row)} | '
-                     f'{_number(row["difference"], signed=True)} | {row["n"]} of {planned} |')
+                     f'{difference}{to} | {row["n"]} of {planned} |')
     if failed:
         lines += ['', f'Failed: {", ".join(failed)}']
     return '\n'.join(lines) + '\n'

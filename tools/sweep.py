@@ -13,10 +13,11 @@ SPEC is a YAML, JSON or Python file:
     fractions:                         # optional; options added to every variant's config
       10%: {train_dataloader.dataset.limit_scenes: 0.1, train_dataloader.dataset.limit_seed: '{seed}'}
       100%: {}
-    variants:                          # differences are taken to the first
+    variants:
       scratch: {config: finetune.py}   # relative to SPEC
       pretrained:
         config: finetune.py
+        against: scratch               # to which variant the table gives the difference; default: the first
         options: {optim_wrapper.optimizer.lr: 0.001}
         env: {PRETRAIN3D_CHECKPOINT: '/data/pretrain/seed_{seed}/last.pth'}   # variables that the config reads
 
@@ -144,8 +145,8 @@ class Sweep:
         from _sweep_table import markdown, summarise
         records = {(cell.variant, cell.fraction, cell.seed): cell.record('result.json') for cell in self.cells}
         scores = {key: record['metrics'] for key, record in records.items() if record}
-        variants, fractions = map(str, self.spec['variants']), map(str, self.spec['fractions'])
-        variants, fractions = list(variants), list(fractions)
+        first, fractions = str(next(iter(self.spec['variants']))), list(map(str, self.spec['fractions']))
+        variants = {str(name): str(variant.get('against', first)) for name, variant in self.spec['variants'].items()}
         rows = [row for metric in self.spec['metric']
                 for row in summarise(scores, variants, fractions, self.spec['seeds'], metric)]
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -205,6 +205,8 @@ def test_failing_cells_are_listed(toy, tmp_path):
     ('[0, 1]', '[1, 1]', 'different whole numbers'),
     ('model.start', 'model.start.deep', 'cannot be used|plain'),
     ('options', 'option', "variant 'moved' takes config and"),
+    ('options:', 'against: moof, options:', "compared with 'moof', which is none of"),
+    ('model.start', 'param_scheduler.0.end', 'the whole list'),
     ('  moved', '  a/b', 'cannot hold a slash'),
     ('metric:', 'gpus_per_cell: many\nmetric:', "gpus_per_cell is a whole number from 1 on, got 'many'"),
     ('metric:', 'gpus_per_cell: 2\nmetric:', 'needs 2 GPUs, here are 0; without GPUs a cell is one process'),
@@ -363,8 +365,8 @@ def test_differences_are_paired():
     scores = {(variant, 'all', seed): dict(m=offset + gain) for (variant, gain), (seed, offset) in itertools.product(
         dict(a=0., b=1.).items(), offsets.items())}
     del scores['b', 'all', 2]
-    first, second = table.summarise(scores, ['a', 'b'], ['all'], [0, 1, 2], 'm')
+    first, second = table.summarise(scores, dict(a='a', b='a'), ['all'], [0, 1, 2], 'm')
     assert first['difference'] is None and first['half_width'] > 50
     assert second['n'] == 2 and second['difference'] == dict(mean=1., half_width=0., n=2)
     text = table.markdown('t', [first, second], 3, ['b/all/seed_2'])
-    assert '| all | b | m | 26 ± 3.2e+02 | +1 ± 0 | 2 of 3 |' in text and 'Failed: b/all/seed_2' in text
+    assert '| all | b | m | 26 ± 3.2e+02 | +1 ± 0 to a | 2 of 3 |' in text and 'Failed: b/all/seed_2' in text
