@@ -29,7 +29,8 @@ def parse_args(argv=None) -> argparse.Namespace:
                         help='regular expressions on names relative to --source, applied in order')
     parser.add_argument('--mapping', help='how released weights of another project become ours: pointcept_spunet '
                         '(Pointcept\'s SpUNet-v1m1 to SpUNet), minkowski_srunet (Res16UNet34C or 18A of PointContrast '
-                        'and Contrastive Scene Contexts, MinkowskiEngine 0.4, to SRUNet)')
+                        'and Contrastive Scene Contexts, MinkowskiEngine 0.4, to SRUNet), votenet_pointnet2 '
+                        '(PointNet++ of VoteNet and of Contrastive Scene Contexts to PointNet2SASSG)')
     parser.add_argument('--config', help='config of the model that will load DST: check every name and shape against '
                         'it and write only what fits')
     parser.add_argument('--min-matched', type=float, help='with --config, fraction of the target\'s tensors that must '

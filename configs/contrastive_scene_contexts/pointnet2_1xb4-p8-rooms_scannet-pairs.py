@@ -1,4 +1,4 @@
-# PointNet++ as votenet_1xb8-rooms_scannet.py has it, 400 steps: for drawn rooms on a CPU, in minutes.
+# PointNet++ as votenet_1xb8-rooms_scannet.py has it, 400 steps: for drawn rooms, ten minutes of a core.
 _base_ = ['./spunet_1xb4-p8-rooms_scannet-pairs.py']
 model = dict(
     # The pipeline leaves a point in every 4 cm: each is a row of the sparse batch.

@@ -1,5 +1,6 @@
-# PointNet++ for VoteNet (the paper's Table 14): positions and heights alone, 20,000 points a frame, 15 k steps as the name
-# of the released checkpoint says (its script: 100 k). The encoder is that of mmdet3d's votenet_8xb8_scannet-3d.py.
+# PointNet++ for VoteNet (the paper's Table 14): 20,000 points a frame without colours, 15 k steps, as the name of the
+# released checkpoint says (its script: 100 k). The encoder is that of mmdet3d's votenet_8xb8_scannet-3d.py, which reads
+# heights beside positions; the released one reads positions alone.
 _base_ = ['./srunet_8xb4-p8-60k_scannet-pairs.py']
 model = dict(
     data_preprocessor=dict(feature_dims=[0, 1, 2]),

@@ -69,6 +69,7 @@ class SparsePointNet2(PointNet2SASSG):
                 f'the backbone was built with in_channels={self.in_channels} and with_height={self.with_height}, so '
                 f'rows have {given} columns, x, y, z first, but they have {voxels.shape[1]}: make in_channels and '
                 'feature_dims of the data_preprocessor agree')
+        # One synchronisation: sizes of tensors are python numbers.
         counts = torch.bincount(sparse['coors'][:, 0].long(), minlength=int(sparse['batch_size'])).tolist()
         samples = [self._with_height(rows) for rows in voxels.split(counts) if len(rows)]
         if not samples:

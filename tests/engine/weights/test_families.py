@@ -72,3 +72,39 @@ def test_pointcept_by_name(tmp_path):
     torch.save(dict(state_dict=nn.Linear(2, 2).state_dict()), path)
     with pytest.raises(WeightsError, match='not a Pointcept SpUNet'):
         load_weights(ours, path, mapping='pointcept_spunet')
+
+
+SA, FP = ((3, 64, 64, 128), (131, 128, 128, 256), (259, 128, 128, 256), (259, 128, 128, 256)), (
+    (512, 256, 256), (512, 256, 256), (384, 256, 128), (128, 128, 32))
+
+
+def votenet_names():
+    """The state dict of a released PointNet++: names and widths of its code."""
+    generator, state = torch.Generator().manual_seed(5), {}
+    for kind, inner, levels in (('sa', 'mlp_module', SA), ('fp', 'mlp', FP)):
+        for level, widths in enumerate(levels, start=1):
+            for layer, (before, after) in enumerate(zip(widths, widths[1:])):
+                name = f'{kind}{level}.{inner}.layer{layer}'
+                state[f'{name}.conv.weight'] = torch.rand(after, before, 1, 1, generator=generator)
+                for part in ('weight', 'bias', 'running_mean', 'running_var'):
+                    state[f'{name}.bn.bn.{part}'] = torch.rand(after, generator=generator)
+    return state
+
+
+def test_pointnet2_of_votenet_by_name(tmp_path):
+    state, path = votenet_names(), str(tmp_path / 'pointnet2.pth')
+    torch.save(dict(curr_iter=15000, state_dict=state), path)
+    pretext = MODELS.build(dict(type='SparsePointNet2', in_channels=3,
+                                fp_channels=((256, 256), (256, 256), (256, 128), (128, 32))))
+    report = load_weights(pretext, path, mapping='votenet_pointnet2', min_matched=1)
+    assert report.fraction == 1 and not report.unexpected
+    assert torch.equal(pretext.FP_modules[3].mlps.layer1.bn.running_var, state['fp4.mlp.layer1.bn.bn.running_var'])
+    assert torch.equal(pretext.SA_modules[2].mlps[0].layer0.conv.weight, state['sa3.mlp_module.layer0.conv.weight'])
+    downstream = MODELS.build(dict(type='PointNet2SASSG', in_channels=3))
+    torch.save(dict(state_dict={f'backbone_net.{key}': tensor for key, tensor in state.items()}), path)
+    report = load_weights(downstream, path, mapping='votenet_pointnet2', min_matched=1)
+    assert report.fraction == 1 and {key[:13] for key in report.unexpected} == {'FP_modules.2.', 'FP_modules.3.'}
+    assert_same(downstream, nn.ModuleDict(dict(SA_modules=pretext.SA_modules, FP_modules=pretext.FP_modules[:2])))
+    torch.save(dict(state_dict=nn.Linear(2, 2).state_dict()), path)
+    with pytest.raises(WeightsError, match='no PointNet.. of VoteNet'):
+        load_weights(downstream, path, mapping='votenet_pointnet2')
