@@ -91,6 +91,8 @@ def evaluate(name: str, checkpoint: Path, args: argparse.Namespace, overrides: l
     printed = _demo.run('test.py', [CONFIG, checkpoint, '--work-dir', folder, '--cfg-options', *overrides],
                         args.work_dir / f'{name}.log', environment)
     pictures = re.findall(r'picture: (.+)', printed)
+    if not pictures:
+        raise _demo.DemoError(f'test.py drew no picture; see {args.work_dir / name}.log')
     metrics = _demo.scores_of(folder)
     return {key[len(PREFIX):]: value for key, value in metrics.items() if key.startswith(PREFIX)}, pictures[-1]
 
