@@ -6,12 +6,16 @@ custom_imports = dict(imports=['pretrain3d'])
 # A fixed seed: two runs of one config draw the same samples.
 randomness = dict(seed=0)
 
-# The hooks of mmdet3d's runtime with a line every 50 steps that tells the time left, and the last checkpoint kept:
-# it is what gets reported.
+# The hooks of mmdet3d's runtime with a line every 50 steps that tells the time left, and the last checkpoint kept: it is
+# what gets reported, and where a killed run goes on exactly (docs/resume.md). The one before it is there in case a disk
+# damages the last. A sample that cannot be read ends the run with its file's name (on_bad_sample='skip' trains without
+# it), a NaN or infinite loss gives no update (docs/robustness.md).
 default_hooks = dict(
+    bad_samples=dict(type='BadSampleHook', on_bad_sample='raise'),
+    finite_loss=dict(type='FiniteLossHook', max_in_a_row=10),
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50),
-    checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=1))
+    checkpoint=dict(type='ResumableCheckpointHook', interval=1, max_keep_ckpts=2))
 
 # Bad input and config keys that nobody reads stop a run before it starts. A config with hooks of its own repeats these
 # two: lists are replaced, not merged.
