@@ -56,6 +56,14 @@ def test_candidates_follow_the_seed():
     assert value(1) == value(1) != value(2)
 
 
+def test_candidates_of_a_scene_do_not_depend_on_the_batch():
+    features, loss = torch.zeros(30, 3), HardestContrastiveLoss(num_candidates=6)
+    scenes = torch.tensor([0] * 10 + [2] * 16 + [3] * 4)
+    rows = loss._candidates(features, 4, [1, 2, 3, 4], 0, scenes)
+    assert len(rows) == 6 + 0 + 6 + 4 and len(rows.unique()) == 16
+    assert torch.equal(rows[6:12] - 10, loss._candidates(features[:16], 1, [3], 0))
+
+
 def test_without_matches_it_is_zero_in_the_graph():
     first, second, pairs, _ = drawn()
     loss = HardestContrastiveLoss()((first, second), pairs[:0, 0], pairs[:0, 1], pairs[:0], 1)

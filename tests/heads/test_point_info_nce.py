@@ -24,6 +24,20 @@ def test_it_is_cross_entropy_with_the_diagonal_as_target(monkeypatch, chunk):
         assert (mine - theirs).abs().max() < 1e-12
 
 
+@pytest.mark.parametrize('chunk', [40, 1 << 20])
+def test_further_negatives_match_nothing(monkeypatch, chunk):
+    monkeypatch.setattr(point_info_nce, 'CHUNK', chunk)
+    query, key = drawn()
+    ours = info_nce(query[:25], key[:25], 0.07, negatives=key[25:]).mean()
+    plain = F.cross_entropy(query[:25] @ key.T / 0.07, torch.arange(25))
+    assert (ours - plain).abs() < 1e-12
+    for mine, theirs in zip(torch.autograd.grad(ours, (query, key)), torch.autograd.grad(plain, (query, key))):
+        assert (mine - theirs).abs().max() < 1e-12
+    none = info_nce(query[:0], key[:0], 0.07, negatives=key)
+    none.sum().backward()
+    assert none.shape == (0, ) and not key.grad.any()
+
+
 def test_scenes_see_their_own_keys_only(monkeypatch):
     monkeypatch.setattr(point_info_nce, 'CHUNK', 50)
     query, key = drawn()
@@ -38,7 +52,7 @@ def test_scenes_see_their_own_keys_only(monkeypatch):
 def test_second_direction_and_empty():
     query, key = drawn()
     assert torch.autograd.gradcheck(lambda q, k: info_nce(q, k, 0.4), (query[:7], key[:7]))
-    for negatives in ('batch', 'scene'):
+    for negatives in ('batch', 'rank', 'scene'):
         loss = PointInfoNCELoss(negatives=negatives)(query[:0], key[:0], torch.zeros(0, dtype=torch.int64), 2)
         loss.backward()
         assert loss == 0
@@ -54,5 +68,7 @@ def test_bad_arguments_are_named():
         PointInfoNCELoss(negatives='scene')(query, key)
     with pytest.raises(ValueError, match='query and key'):
         PointInfoNCELoss()(query, key[:3])
+    with pytest.raises(ValueError, match='not both'):
+        info_nce(query, key, 0.4, torch.zeros(40, dtype=torch.int64), negatives=key)
     with pytest.raises(ValueError, match='num_scenes'):
         info_nce(query, key, 0.4, torch.full((40, ), 3), 2)

@@ -50,9 +50,12 @@ def test_nothing_is_zero_and_in_the_graph():
 def test_the_callers_count_stays(monkeypatch):
     count = torch.tensor(4)
     monkeypatch.setattr(reduction, 'get_world_size', lambda: 2)
-    monkeypatch.setattr(reduction, 'all_reduce', lambda value, op: value.add_(12).div_(2))  # the other one has 12
-    # Averaged over the two ranks: (6 + t) / 16.
-    assert global_mean(torch.tensor(6.0), count).item() / 2 == pytest.approx(6 / 16)
+    monkeypatch.setattr(reduction, 'all_reduce', lambda value, op: value.add_(12).div_(2))  # the other one: 12 / 12
+    total = torch.tensor(6.0, requires_grad=True)
+    loss = global_mean(total, count)
+    loss.backward()
+    # The gradient is averaged over the two ranks: that of (6 + 12) / 16.
+    assert loss.item() == pytest.approx(18 / 16) and total.grad.item() / 2 == pytest.approx(1 / 16)
     assert count.item() == 4
 
 
@@ -68,5 +71,4 @@ def test_two_ranks_of_which_one_has_nothing(tmp_path, form):
         for rank in ranks:
             rank.kill()
     # Distributed data parallel averages: the mean over ranks is the mean over all values.
-    assert (empty + full) / 2 == 3 and (empty_grad + full_grad) / 2 == 3
-    assert empty == 0
+    assert empty == full == 3 and (empty_grad + full_grad) / 2 == 3 and empty_grad == 0

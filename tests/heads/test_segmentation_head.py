@@ -80,12 +80,13 @@ def test_two_ranks_equal_one(tmp_path):
         assert process.exitcode == 0
     head, (features, labels) = build(class_weights=(0.5, 2.0, 1.0, 1.0)), scene()
     whole = head.loss(features, labels)
-    for split, name in ((0, 'loss_ce'), (1, 'loss_ce'), (1, 'loss_lovasz')):
+    for split, name in ((0, 'loss_ce'), (0, 'loss_lovasz'), (1, 'loss_ce'), (1, 'loss_lovasz')):
         wanted = torch.autograd.grad(whole[name], head.classifier.weight, retain_graph=True)[0]
         averaged = torch.tensor([first[split][name][1], second[split][name][1]], dtype=torch.float64).mean(0)
         assert wanted.abs().max() > 1e-2
         assert torch.allclose(averaged, wanted, rtol=1e-5, atol=1e-9), (split, name)
-        assert (first[split][name][0] + second[split][name][0]) / 2 == pytest.approx(whole[name].item(), rel=1e-6)
+        assert first[split][name][0] == pytest.approx(whole[name].item(), rel=1e-6)
+        assert second[split][name][0] == pytest.approx(whole[name].item(), rel=1e-6)
 
 
 def test_wrong_input_is_refused():
@@ -98,5 +99,7 @@ def test_wrong_input_is_refused():
         build().loss(features, labels[1:])
     with pytest.raises(ValueError, match='3 entries for num_classes=4'):
         build(class_weights=(1, 1, 1))
+    with pytest.raises(ValueError, match='lovasz_batch'):
+        build(lovasz_batch='each')
     with pytest.raises(ValueError, match='both 0'):
         build(ce_weight=0, lovasz_weight=0)

@@ -34,8 +34,11 @@ class World:
         script(self.site / 'mmdet3d' / '__init__.py', 'raise AssertionError("a wrapper imported mmdet3d")')
         for name in ('train.py', 'test.py'):
             script(self.mim / name, ECHO)
-        for name in ('dist_train.sh', 'dist_test.sh'):
-            script(self.mim / name, f'echo {name} "$(command -v python)" "$PWD" "$@"\n')
+        # torch's launcher, which says what it was asked to start
+        for package in ('torch', 'torch/distributed'):
+            script(self.site / package / '__init__.py', '')
+        script(self.site / 'torch' / 'distributed' / 'run.py',
+               'import os, sys\nprint(os.environ.get("OWN"), os.getcwd(), *sys.argv[1:], sep="|")\n')
         self.python = script(self.bin / 'python', f'#!/bin/sh\nexec {sys.executable} "$@"\n')
         script(self.bin / 'srun', '#!/bin/sh\nfor a in "$@"; do echo "[$a]"; done\n')
 
@@ -92,15 +95,36 @@ def test_without_mmdet3d_the_checkouts_own_python_takes_over(world):
 @pytest.mark.parametrize('active, own', [
     ({}, True), ({'CONDA_DEFAULT_ENV': 'base'}, True), ({'VIRTUAL_ENV': '/m'}, False),
     ({'CONDA_DEFAULT_ENV': 'mmdet3d'}, False)])
-def test_launcher_calls_mmdet3ds_with_the_right_python(world, name, active, own):
-    own_python = world.own_python()
-    status, out, err = world.run(world.checkout / 'tools' / name, 'cfg.py', '8', '4', '--resume', **active)
+def test_launcher_starts_our_wrapper_with_the_right_python(world, name, active, own):
+    world.own_python()
+    given = ['my cfg.py', '4'] if name == 'dist_train.sh' else ['my cfg.py', 'a b.pth', '4']
+    status, out, err = world.run(world.checkout / 'tools' / name, *given, '--work-dir', 'c d', **active)
     assert status == 0, err
-    assert out == f'{name} {own_python if own else world.python} {world.cwd} cfg.py 8 4 --resume\n'
+    python, cwd, *words = out.rstrip('\n').split('|')
+    assert (python, cwd) == ('1' if own else 'None', str(world.cwd))
+    assert {'--nproc_per_node=4', '--nnodes=1', '--node_rank=0', '--master_addr=127.0.0.1',
+            '--max_restarts=0'} <= set(words)
+    wrapper = str(world.checkout / 'tools' / name.replace('dist_', '').replace('.sh', '.py'))
+    assert words[words.index(wrapper) + 1:] == [*given[:-1], '--launcher', 'pytorch', '--work-dir', 'c d']
 
 
 def test_launcher_without_venv_uses_python_on_the_path(world):
-    assert str(world.python) in world.run(world.checkout / 'tools' / 'dist_train.sh', 'cfg.py', '2')[1]
+    status, out, _ = world.run(world.checkout / 'tools' / 'dist_train.sh', 'cfg.py', '2')
+    assert status == 0 and out.startswith('None|')
+
+
+def test_launcher_takes_nodes_and_a_port_from_the_environment(world):
+    tool = world.checkout / 'tools' / 'dist_train.sh'
+    out = world.run(tool, 'cfg.py', '2', NNODES='2', NODE_RANK='1', MASTER_ADDR='head')[1].split('|')
+    assert {'--nnodes=2', '--node_rank=1', '--master_addr=head', '--master_port=29500'} <= set(out)
+    assert '--master_port=1234' in world.run(tool, 'cfg.py', '2', PORT='1234')[1].split('|')
+
+
+@pytest.mark.parametrize('name', ['dist_train.sh', 'dist_test.sh', 'slurm_train.sh'])
+def test_launcher_without_mmdet3d_says_so_in_a_line(world, name):
+    bare = script(world.bin / 'python', f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
+    status, out, err = world.run(world.checkout / 'tools' / name, 'a', 'b', '2', 'd', mmdet3d=False)
+    assert bare and status == 1 and out == '' and err.count('\n') == 1 and 'make setup' in err
 
 
 @pytest.mark.parametrize('name', ['dist_train.sh', 'dist_test.sh', 'slurm_train.sh'])
@@ -114,9 +138,11 @@ def test_slurm_names_the_script_in_full_and_keeps_the_working_directory(world):
                                  GPUS='16', SRUN_ARGS='--quotatype auto')
     assert status == 0, err
     words = out.replace(']\n', '\n').replace('[', '').splitlines()
-    assert words[words.index('python'):] == ['python', '-u', str(world.mim / 'train.py'), 'my cfg.py',
+    assert words[words.index('python'):] == ['python', '-u', str(world.checkout / 'tools' / 'train.py'), 'my cfg.py',
                                              '--work-dir=out', '--launcher=slurm', '--amp']
     assert {'-p', 'gpu', '--ntasks=16', '--gres=gpu:8', '--quotatype', 'auto'} <= set(words)
+    out = world.run(world.checkout / 'tools' / 'slurm_train.sh', 'cpu', 'job', 'a.py', 'out', GPUS='4', GRES='')[1]
+    assert '--ntasks=4' in out and '--gres' not in out
 
 
 @pytest.mark.parametrize('name, words', [

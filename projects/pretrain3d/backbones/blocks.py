@@ -9,11 +9,14 @@ from typing import Dict, Mapping, Optional, Sequence, Tuple
 import torch
 import torch.nn.functional as F
 from mmcv.cnn import build_norm_layer
+from mmengine.model.utils import _BatchNormXd
 from spconv.pytorch import SparseConvTensor, SubMConv3d
 from torch import Tensor, nn
 
 from mmdet3d.registry import MODELS
 
+# Attribute by which a block or stage knows its adapter (backbones/prompts); no child, which containers would run.
+ADAPTER = 'prompt_adapter'
 SPARSE_KEYS = ('voxels', 'coors', 'batch_size', 'spatial_shape')
 
 
@@ -106,7 +109,9 @@ def apply_norm(norm: nn.Module, features: Tensor) -> Tensor:
     A batch norm has no batch statistics of fewer than two rows (a small scene is one voxel at stride 16): those rows
     are normalised by the running statistics. Norms that synchronise are left alone, other ranks wait for them.
     """
-    if features.shape[0] < 2 and type(norm) is nn.BatchNorm1d and norm.training and norm.track_running_stats:
+    # mmengine turns norms that synchronise into _BatchNormXd where there is one process.
+    plain = type(norm) in (nn.BatchNorm1d, _BatchNormXd)
+    if features.shape[0] < 2 and plain and norm.training and norm.track_running_stats:
         return F.batch_norm(features, norm.running_mean, norm.running_var, norm.weight, norm.bias, False, 0.0, norm.eps)
     return norm(features)
 

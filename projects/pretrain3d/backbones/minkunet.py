@@ -10,7 +10,7 @@ from mmdet3d.models.backbones import MinkUNetBackbone
 from mmdet3d.models.layers.sparse_block import SparseBasicBlock
 from mmdet3d.registry import MODELS
 
-from .blocks import apply_conv, apply_norm, count_levels, make_sparse_tensor
+from .blocks import ADAPTER, apply_conv, apply_norm, count_levels, make_sparse_tensor
 
 
 @MODELS.register_module()
@@ -36,6 +36,7 @@ class SparseMinkUNet(MinkUNetBackbone):
     """
 
     coors_order = 'bxyz'
+    takes_empty = True  # a batch without voxels goes through every norm, which may wait for other ranks
 
     def __init__(self,
                  in_channels: int,
@@ -78,7 +79,12 @@ class SparseMinkUNet(MinkUNetBackbone):
 
 
 def _apply(module: nn.Module, x: SparseConvTensor) -> SparseConvTensor:
-    """Apply one of mmdet3d's sparse modules, layer by layer, each of which then also takes fewer than two rows."""
+    """Apply one of mmdet3d's sparse modules, layer by layer, each of which then also takes fewer than two rows.
+
+    As if it were called: what domain prompts add before it is added here.
+    """
+    if ADAPTER in module.__dict__:
+        x = module.__dict__[ADAPTER](x)
     if isinstance(module, (nn.Sequential, SparseSequential)):
         for layer in module.children():
             x = _apply(layer, x)

@@ -37,6 +37,7 @@ class SparseUNet(BaseModule):
     """
 
     coors_order = 'bxyz'
+    takes_empty = True  # a batch without voxels goes through every norm, which may wait for other ranks
 
     def __init__(self,
                  in_channels: int,

@@ -2,12 +2,13 @@
 from typing import Optional, Sequence
 
 import torch
+from mmengine.dist import get_rank
 from mmengine.model import BaseModule
 from torch import Tensor
 
 from mmdet3d.registry import MODELS
 from pretrain3d.heads.point_info_nce import full_precision
-from pretrain3d.heads.reduction import global_mean
+from pretrain3d.heads.reduction import gather_rows, global_mean
 
 from .sampling import STREAM, make_generator
 
@@ -23,7 +24,8 @@ class HardestContrastiveLoss(BaseModule):
     r"""relu(|f0 - f1|^2 - positive_margin) over matches, plus relu(negative_margin - D)^2, the mean of both directions,
     with D the distance of a point to the nearest of a few random points of the other view.
 
-    A nearest point that truly matches is no negative. Candidates come from all scenes of the batch, as released.
+    A nearest point that truly matches is no negative. Candidates come from all scenes of the batch, as released, on
+    whatever rank they are; each scene gives as many, by its own seed.
 
     Args:
         positive_margin: squared distance below which a match costs nothing. Defaults to 0.1.
@@ -43,7 +45,8 @@ class HardestContrastiveLoss(BaseModule):
         self.num_candidates = num_candidates
 
     def forward(self, features: Sequence[Tensor], query_rows: Tensor, key_rows: Tensor, pairs: Tensor,
-                num_scenes: int = 1, seeds: Sequence[Optional[int]] = (None, )) -> Tensor:
+                num_scenes: int = 1, seeds: Sequence[Optional[int]] = (None, ),
+                voxel_scenes: Optional[Sequence[Tensor]] = None) -> Tensor:
         """Scalar loss.
 
         Args:
@@ -51,7 +54,8 @@ class HardestContrastiveLoss(BaseModule):
             query_rows, key_rows: (M,) int64, the sampled matches; M may be 0.
             pairs: (P, 2) int64, all matches.
             num_scenes: samples of the batch.
-            seeds: of the samples; the first one decides the candidates.
+            seeds: of the samples; each one decides its candidates.
+            voxel_scenes: (N0,) and (N1,) int64, the sample of every row of ``features``; ``None``: all are of one.
         """
         first, second = full_precision(*features)
         with torch.autocast(first.device.type, enabled=False):
@@ -61,7 +65,8 @@ class HardestContrastiveLoss(BaseModule):
             loss = global_mean(excess.sum(), ones)
             both = ((anchor0, query_rows, second, pairs), (anchor1, key_rows, first, pairs.flip(1)))
             for view, (anchor, rows, others, matches) in enumerate(both):
-                candidates = self._candidates(others, num_scenes, seeds, 1 - view)
+                scenes = None if voxel_scenes is None else voxel_scenes[1 - view]
+                candidates = self._candidates(others, num_scenes, seeds, 1 - view, scenes)
                 loss = loss + 0.5 * self.negative_weight * self._push(anchor, rows, others, candidates, matches)
         return loss
 
@@ -74,17 +79,27 @@ class HardestContrastiveLoss(BaseModule):
             candidates: (K,) rows of ``others``.
             matches: (P, 2) rows [own view, other view] that match.
         """
-        if len(anchor) == 0 or len(candidates) == 0:
-            return global_mean(anchor.sum() * 0 + others.sum() * 0, candidates.new_zeros(()))
-        nearest = candidates[nearest_rows(anchor, others[candidates])]
+        pool, sizes = gather_rows(others[candidates])
+        if len(anchor) == 0 or len(pool) == 0:
+            return global_mean(anchor.sum() * 0 + pool.sum() * 0, candidates.new_zeros(()))
+        nearest = nearest_rows(anchor, pool)
+        # Rows of the other view; -1, which matches nothing, for those of other ranks.
+        own, start = candidates.new_full((len(pool), ), -1), sum(sizes[:get_rank()])
+        own[start:start + len(candidates)] = candidates
         # As released, a point whose nearest candidate is its match has no negative: no second nearest is looked for.
-        negative = ~torch.isin(rows * len(others) + nearest, matches[:, 0] * len(others) + matches[:, 1])
-        distance = ((anchor - others[nearest]).square().sum(1) + 1e-7).sqrt()
+        width = len(others) + 1
+        negative = ~torch.isin(rows * width + own[nearest] + 1, matches[:, 0] * width + matches[:, 1] + 1)
+        distance = ((anchor - pool[nearest]).square().sum(1) + 1e-7).sqrt()
         cost = (self.negative_margin - distance).clamp(min=0).square().masked_fill(~negative, 0)
         return global_mean(cost.sum(), negative.sum())
 
-    def _candidates(self, features: Tensor, num_scenes: int, seeds: Sequence[Optional[int]], view: int) -> Tensor:
-        """Distinct random rows of one view."""
-        seed = seeds[0] if len(seeds) else None
-        order = torch.randperm(len(features), generator=make_generator(seed, STREAM + 2 + view))
-        return order[:self.num_candidates * num_scenes].to(features.device)
+    def _candidates(self, features: Tensor, num_scenes: int, seeds: Sequence[Optional[int]], view: int,
+                    scenes: Optional[Tensor] = None) -> Tensor:
+        """Distinct random rows of one view, of each scene by its own seed: who shares the batch does not matter."""
+        counts = [len(features)] if scenes is None else scenes.bincount(minlength=num_scenes).tolist()
+        start, rows = 0, [torch.zeros(0, dtype=torch.int64)]
+        for count, seed in zip(counts, seeds):
+            order = torch.randperm(count, generator=make_generator(seed, STREAM + 2 + view))
+            rows.append(start + order[:self.num_candidates])
+            start += count
+        return torch.cat(rows).to(features.device)

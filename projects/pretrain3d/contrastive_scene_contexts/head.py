@@ -29,7 +29,8 @@ class SceneContextsHead(PretextHead):
         loss: config of the loss. It is called with those of these that its ``forward`` names: ``query``, ``key`` (M, C)
             unit rows that match; ``scene`` (M,); ``num_scenes``; ``xyz`` (M, 3) metres, where the queries lie in the
             frame that its attribute ``frame`` names ('world' or 'augmented'); ``query_rows``, ``key_rows`` (M,);
-            ``features``, unit rows of all voxels of both views; ``pairs`` (P, 2), all matching voxels; ``seeds``.
+            ``features``, unit rows of all voxels of both views, and ``voxel_scenes``, their samples; ``pairs`` (P, 2), all
+            matching voxels; ``seeds``.
         samples_per_scene: most matches of a scene. Defaults to 4096.
         distinct_queries: see :func:`~.sampling.sample_pairs`.
         kwargs: arguments of ``PretextHead``.
@@ -78,7 +79,8 @@ class SceneContextsHead(PretextHead):
             key_rows=lambda: sampled.key_rows,
             features=lambda: [self.embed(view.features) for view in views],
             pairs=lambda: torch.stack([every.query_rows, every.key_rows], dim=1),
-            seeds=lambda: seeds)
+            seeds=lambda: seeds,
+            voxel_scenes=lambda: [view.sparse['coors'][:, 0].long() for view in views])
         loss = self.criterion(**{name: offers[name]() for name in self.wanted if name in offers})
         matches = query.new_tensor(len(sampled) / max(1, every.num_scenes))
         return dict(loss_contrast=loss, matches=matches, retrieval=retrieval(query, key, sampled))

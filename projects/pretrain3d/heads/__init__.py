@@ -1,7 +1,7 @@
 """Heads and losses that several methods share."""
 from .lovasz import lovasz_softmax
 from .point_info_nce import PointInfoNCELoss, info_nce
-from .reduction import global_mean
+from .reduction import gather_rows, global_mean
 from .segmentation_head import SegmentationHead
 
-__all__ = ['PointInfoNCELoss', 'SegmentationHead', 'global_mean', 'info_nce', 'lovasz_softmax']
+__all__ = ['PointInfoNCELoss', 'SegmentationHead', 'gather_rows', 'global_mean', 'info_nce', 'lovasz_softmax']

@@ -3,13 +3,14 @@ from dataclasses import dataclass
 from typing import Optional, Tuple
 
 import torch
+from mmengine.dist import get_rank, get_world_size
 from mmengine.model import BaseModule
 from torch import Tensor
 from torch.autograd import Function
 
 from mmdet3d.registry import MODELS
 
-from .reduction import global_mean
+from .reduction import gather_rows, global_mean
 
 # exp(-2 / temperature), the ratio of the smallest to the largest term of unit features, has to be a float32.
 MIN_TEMPERATURE = 0.025
@@ -78,7 +79,10 @@ def check_temperature(temperature: float) -> None:
 
 
 class _RowLosses(Function):
-    """Cross-entropy of every anchor of a padded grid; keeps log-denominators (B, N) and computes the logits again."""
+    """Cross-entropy of every anchor of a padded grid; keeps log-denominators (B, N) and computes the logits again.
+
+    ``key`` may be wider than ``query``: its further rows are negatives that match nothing.
+    """
 
     @staticmethod
     def forward(ctx, query: Tensor, key: Tensor, sizes: Tuple[int, ...], temperature: float) -> Tensor:
@@ -87,13 +91,15 @@ class _RowLosses(Function):
         normaliser = torch.cat(normalisers, dim=1) if normalisers else query.new_zeros(query.shape[:2])
         ctx.save_for_backward(query, key, normaliser)
         ctx.sizes, ctx.temperature = sizes, temperature
-        return normaliser - (scaled * key).sum(2)
+        return normaliser - (scaled * key[:, :query.shape[1]]).sum(2)
 
     @staticmethod
     def backward(ctx, grad: Tensor):
         query, key, normaliser = ctx.saved_tensors
-        grad = grad.masked_fill(_outside(key, ctx.sizes), 0)[..., None] / ctx.temperature
-        by_query, by_key = -grad * key, -grad * query
+        width = query.shape[1]
+        grad = grad.masked_fill(_outside(key, ctx.sizes)[:, :width], 0)[..., None] / ctx.temperature
+        by_query, by_key = -grad * key[:, :width], torch.zeros_like(key)
+        by_key[:, :width] = -grad * query
         with torch.autocast(query.device.type, enabled=False):
             for rows, logits in _chunks(query / ctx.temperature, key, _outside(key, ctx.sizes)):
                 share = logits.sub_(normaliser[:, rows, None]).exp_().mul_(grad[:, rows])
@@ -116,7 +122,7 @@ def chunk_rows(key: Tensor) -> int:
 
 def _chunks(scaled: Tensor, key: Tensor, outside: Tensor):
     """Slices of rows with their logits (B, R, N), -inf beyond a scene; rows of no scene get 0."""
-    step, width = chunk_rows(key), key.shape[1]
+    step, width = chunk_rows(key), scaled.shape[1]
     # A scene without rows would have nothing but -inf.
     hidden = outside & ~outside.all(1, keepdim=True)
     for start in range(0, width if len(key) else 0, step):
@@ -126,7 +132,7 @@ def _chunks(scaled: Tensor, key: Tensor, outside: Tensor):
 
 
 def info_nce(query: Tensor, key: Tensor, temperature: float, scene: Optional[Tensor] = None,
-             num_scenes: int = 1) -> Tensor:
+             num_scenes: int = 1, negatives: Optional[Tensor] = None) -> Tensor:
     """-log softmax_k(query_i . key_k / temperature) at k = i, of every row i.
 
     Args:
@@ -135,13 +141,19 @@ def info_nce(query: Tensor, key: Tensor, temperature: float, scene: Optional[Ten
         temperature: at least 0.025.
         scene: (M,) int64 scene ids; the softmax runs over the keys of the anchor's scene. ``None``: over all.
         num_scenes: number of scenes that the ids may name.
+        negatives: (K, C) further keys, of all anchors; without scenes only.
 
     Returns:
         (M,) losses. Second derivatives are not supported.
     """
     check_unit_pairs(query, key, temperature)
+    if negatives is not None and scene is not None:
+        raise ValueError('info_nce takes scene ids or further negatives, not both')
     with torch.autocast(query.device.type, enabled=False):
         query, key = full_precision(query, key)
+        if negatives is not None:
+            keys = torch.cat([key, *full_precision(negatives)])[None]
+            return _RowLosses.apply(query[None], keys, (keys.shape[1], ), temperature)[0]
         grid = ScenePadding.of(scene, len(query), num_scenes, query.device)
         return grid.take(_RowLosses.apply(grid.pad(query), grid.pad(key), grid.sizes, temperature))
 
@@ -162,21 +174,29 @@ def mean_over_scenes(losses: Tensor, scene: Tensor, num_scenes: int) -> Tensor:
     return global_mean(total, (counts > 0).sum())
 
 
+def elsewhere(rows: Tensor) -> Tensor:
+    """The rows of all other ranks, in their order; differentiable, every rank must call it."""
+    every, sizes = gather_rows(rows)
+    start = sum(sizes[:get_rank()])
+    return torch.cat([every[:start], every[start + len(rows):]])
+
+
 @MODELS.register_module()
 class PointInfoNCELoss(BaseModule):
     """PointInfoNCE of PointContrast: a point's match in the other view against the matches of other points.
 
     Args:
         temperature: at least 0.025. Defaults to 0.4.
-        negatives: 'batch' (PointContrast): the keys of all scenes of a rank, and the mean over the points of all
-            ranks. 'scene': the keys of the anchor's own scene, the mean over each scene, then over scenes.
+        negatives: 'batch' (PointContrast): the keys of all scenes of the batch, on whatever rank they are, and the mean
+            over its points. 'rank': the same, of one's own rank only, as released trainings on several GPUs.
+            'scene': the keys of the anchor's own scene, the mean over each scene, then over scenes.
     """
 
     def __init__(self, temperature: float = 0.4, negatives: str = 'batch') -> None:
         super().__init__()
         check_temperature(temperature)
-        if negatives not in ('batch', 'scene'):
-            raise ValueError(f"negatives must be 'batch' or 'scene', got {negatives!r}")
+        if negatives not in ('batch', 'rank', 'scene'):
+            raise ValueError(f"negatives must be 'batch', 'rank' or 'scene', got {negatives!r}")
         self.temperature = temperature
         self.negatives = negatives
 
@@ -188,8 +208,9 @@ class PointInfoNCELoss(BaseModule):
             scene: (M,) int64, the scene of each row; needed for ``negatives='scene'``.
             num_scenes: scenes of this batch, also those without rows.
         """
-        if self.negatives == 'batch':
-            losses = info_nce(query, key, self.temperature)
+        if self.negatives != 'scene':
+            others = elsewhere(key) if self.negatives == 'batch' and get_world_size() > 1 else None
+            losses = info_nce(query, key, self.temperature, negatives=others)
             return global_mean(losses.sum(), losses.new_tensor(len(losses)))
         if scene is None:
             raise ValueError("PointInfoNCELoss(negatives='scene') needs the scene of every row")

@@ -3,12 +3,13 @@ from typing import Dict, Optional, Sequence
 
 import torch
 import torch.nn.functional as F
+from mmengine.dist import get_world_size
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmdet3d.registry import MODELS
 from .lovasz import lovasz_softmax
-from .reduction import global_mean
+from .reduction import gather_rows, global_mean
 
 
 @MODELS.register_module()
@@ -21,6 +22,9 @@ class SegmentationHead(BaseModule):
         class_weights: weight of each class in the cross-entropy; None: all 1.
         ce_weight: factor of the cross-entropy; 0 leaves it out.
         lovasz_weight: factor of the Lovasz-softmax; 0 leaves it out.
+        lovasz_batch: whose voxels it sorts together. It is no sum over voxels, so 'all' (the ranks') is what equals
+            one process with the whole batch; scores are gathered for it. 'rank': each its own, as released trainings
+            on several GPUs, then the mean over the ranks with labelled voxels.
         init_cfg: mmengine's.
     """
 
@@ -30,16 +34,20 @@ class SegmentationHead(BaseModule):
                  class_weights: Optional[Sequence[float]] = None,
                  ce_weight: float = 1.0,
                  lovasz_weight: float = 1.0,
+                 lovasz_batch: str = 'all',
                  init_cfg: Optional[Dict] = None) -> None:
         super().__init__(init_cfg)
         if ce_weight < 0 or lovasz_weight < 0 or ce_weight + lovasz_weight == 0:
             raise ValueError('ce_weight and lovasz_weight must not be negative, nor both 0, got '
                              f'{ce_weight} and {lovasz_weight}')
+        if lovasz_batch not in ('all', 'rank'):
+            raise ValueError(f"lovasz_batch must be 'all' or 'rank', got {lovasz_batch!r}")
         if class_weights is not None and len(class_weights) != num_classes:
             raise ValueError(f'class_weights has {len(class_weights)} entries for num_classes={num_classes}')
         self.num_classes = num_classes
         self.ce_weight = ce_weight
         self.lovasz_weight = lovasz_weight
+        self.lovasz_batch = lovasz_batch
         weights = None if class_weights is None else torch.tensor(list(class_weights), dtype=torch.float32)
         self.register_buffer('class_weights', weights, persistent=False)
         self.classifier = nn.Linear(in_channels, num_classes)
@@ -58,9 +66,8 @@ class SegmentationHead(BaseModule):
             labels: (N,) integers in [0, num_classes], where num_classes means: ignore.
 
         Returns:
-            ``loss_ce``: (class-weighted) mean over the voxels of all ranks that count. ``loss_lovasz``: mean over the
-            ranks that have such voxels (it is a function of a set of voxels, not a sum over them). Half precision is
-            left for float32.
+            ``loss_ce``: (class-weighted) mean over the voxels of all ranks that count. ``loss_lovasz``: see
+            ``lovasz_batch``. Half precision is left for float32.
         """
         if labels.shape != features.shape[:1]:
             raise ValueError(f'{features.shape[0]} voxels but labels of shape {tuple(labels.shape)}')
@@ -75,9 +82,18 @@ class SegmentationHead(BaseModule):
         if self.ce_weight:
             losses['loss_ce'] = self.ce_weight * self._cross_entropy(logits, labels)
         if self.lovasz_weight:
-            value = lovasz_softmax(logits.softmax(dim=1), labels, self.num_classes)
-            losses['loss_lovasz'] = self.lovasz_weight * global_mean(value, (labels != self.num_classes).any())
+            losses['loss_lovasz'] = self.lovasz_weight * self._lovasz(logits.softmax(dim=1), labels)
         return losses
+
+    def _lovasz(self, probabilities: Tensor, labels: Tensor) -> Tensor:
+        """Lovasz-softmax of the voxels of all ranks, or the mean of the ranks' own."""
+        counted = labels != self.num_classes
+        if self.lovasz_batch == 'rank':
+            return global_mean(lovasz_softmax(probabilities, labels, self.num_classes), counted.any())
+        if get_world_size() > 1:
+            probabilities, _ = gather_rows(probabilities[counted])
+            labels, _ = gather_rows(labels[counted])
+        return lovasz_softmax(probabilities, labels, self.num_classes)
 
     def _cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Sum of w_y (-log p_y) over the voxels of all ranks, by the sum of w_y."""

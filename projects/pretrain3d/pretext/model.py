@@ -1,6 +1,7 @@
 """The pretext model: one encoder, several heads."""
 from typing import Any, Dict, List, Optional, Tuple, Union
 
+from mmengine.dist import get_world_size
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
@@ -95,8 +96,12 @@ class PretextModel(BaseModel):
         return samples
 
     def encode(self, sparse: Dict[str, Any]) -> Tensor:
-        """Features (N, C) of a sparse batch; without voxels (0, C), connected to the encoder's parameters."""
-        if len(sparse['coors']) == 0:
+        """Features (N, C) of a sparse batch; without voxels (0, C), connected to the encoder's parameters.
+
+        An encoder that names ``takes_empty`` runs on such a batch too, through its norms, which may synchronise.
+        """
+        if len(sparse['coors']) == 0 and not getattr(self.encoder, 'takes_empty', False):
+            _check_nobody_waits(self.encoder)
             return sparse['voxels'].new_zeros(0, self.encoder.out_channels) + _anchor(self.encoder, sparse['voxels'])
         features = self.encoder(sparse)
         if not isinstance(features, Tensor) or len(features) != len(sparse['coors']):
@@ -155,6 +160,14 @@ def _view(name: str, inputs: Dict[str, Any]) -> Dict[str, Any]:
         raise KeyError(f'a head reads the view {name!r}, but the inputs hold {there or "no sparse batch"}: add it with '
                        'MakeViews, name it in the head\'s views, and set voxel_size of Pretrain3DDataPreprocessor')
     return source['voxels']
+
+
+def _check_nobody_waits(encoder: nn.Module) -> None:
+    """Refuse to leave out an encoder whose norms on other ranks wait for those of this one."""
+    if encoder.training and get_world_size() > 1 and any(isinstance(one, nn.SyncBatchNorm) for one in encoder.modules()):
+        raise RuntimeError(f'a batch of this rank has no voxel; {type(encoder).__name__} cannot run on it, and the other '
+                           'ranks would wait for its synchronising norms: use norms that do not synchronise, or keep '
+                           'empty samples out')
 
 
 def _anchor(module: nn.Module, like: Tensor) -> Tensor:

@@ -2,6 +2,8 @@
 import importlib
 import sys
 
+import torch
+
 import pretrain3d  # noqa: F401
 from pretrain3d.engine import compat
 
@@ -12,11 +14,14 @@ def wrapped_objects() -> list:
     from mmdet3d.evaluation.metrics import nuscenes_metric
     from mmdet3d.models.backbones.minkunet_backbone import MinkUNetBackbone
     from mmdet3d.models.data_preprocessors import Det3DDataPreprocessor
+    from mmengine.model import MMDistributedDataParallel
+    from mmengine.runner import runner
     from spconv.pytorch import conv, ops, pool
     return [
         Seg3DDataset.__init__, nuscenes_metric.nusc_box_to_cam_box3d, MinkUNetBackbone.__init__,
         Det3DDataPreprocessor.voxelize, conv.SparseConvolutionBase._conv_forward, pool.SparseMaxPool.forward,
-        ops.indice_maxpool, list(sys.meta_path)
+        ops.indice_maxpool, runner.init_dist, MMDistributedDataParallel.__init__, torch.nn.SyncBatchNorm.forward,
+        list(sys.meta_path)
     ]
 
 

@@ -8,7 +8,8 @@ import importlib
 
 # In this order: what mmdet3d binds at its own import comes before the first line that imports it.
 BEFORE_MMDET3D = ('config_text', 'spconv_alias', 'mmcv_ext', 'checkpoint_globals', 'numpy_long')
-AFTER_MMDET3D = ('spconv_cpu', 'minkunet_voxels', 'minkunet_lists', 'seg3d_metainfo', 'camera_metric', 'kitti_overlap')
+AFTER_MMDET3D = ('spconv_cpu', 'minkunet_voxels', 'minkunet_lists', 'seg3d_metainfo', 'camera_metric', 'kitti_overlap',
+                 'sync_bn_cpu', 'distributed_cpu')
 
 _applied = False
 
