@@ -1,5 +1,4 @@
 """The parts of the rooms demo's report about pre-training: pairs, cells around an anchor, features, curves."""
-import pickle
 from pathlib import Path
 from typing import List, Sequence
 
@@ -14,6 +13,7 @@ with _demo.light():
     from pretrain3d.pictures.frame_pairs import FrameCloud, matches, pair_picture
     from pretrain3d.pictures.scans import Converted
     from pretrain3d.pictures.segmentation import SceneDrawing
+    from pretrain3d.plain_pickle import load_plain
 
 PAIRS = 2
 OVERLAP = 0.5  # of the pairs to show: enough in common, and each has something of its own
@@ -32,7 +32,7 @@ def match_radius(cfg) -> float:
 
 def pairs(world: Path, run: _demo.Run) -> report.Html:
     """Some pairs of frames, of different rooms, with some of their matches."""
-    listed = pickle.loads((world / 'frame_pairs_train.pkl').read_bytes())['data_list']
+    listed = load_plain(world / 'frame_pairs_train.pkl')['data_list']
     scenes = sorted({pair['scan'] for pair in listed})
     radius, figures = match_radius(read_config(run)), []
     for name in [scenes[pick] for pick in np.unique([len(scenes) // 3, 2 * len(scenes) // 3])][:PAIRS]:

@@ -50,7 +50,9 @@ def violations(package: Path = PACKAGE) -> list:
     found = []
     for path in sorted(package.rglob('*.py')):
         parts = path.relative_to(package).parts
-        if len(parts) == 1:  # the package's own __init__ registers everything
+        if len(parts) == 1:  # the package's own __init__ registers everything; its other modules serve light rooms
+            names = {name.split('.')[0] for name in imported(path, package)} if path.name != '__init__.py' else set()
+            found += [f'{path}: a light module imports {name}' for name in sorted(names & HEAVY)]
             continue
         room = parts[0]
         if room not in RANK:
@@ -74,6 +76,12 @@ def violations(package: Path = PACKAGE) -> list:
 
 def test_imports_point_one_way():
     assert not violations()
+
+
+def test_a_heavy_import_of_a_module_beside_the_rooms_is_seen(tmp_path):
+    (tmp_path / 'files.py').write_text('import mmengine\n')
+    (tmp_path / '__init__.py').write_text('import mmengine\n')
+    assert len(violations(tmp_path)) == 1
 
 
 @pytest.mark.parametrize('room, line', [
@@ -114,6 +122,7 @@ def test_light_rooms_do_not_import_mmdet3d_at_run_time():
     import os
     import subprocess
     rooms = [room for room in sorted(LIGHT) if (PACKAGE / room).is_dir()]
+    rooms += [path.stem for path in PACKAGE.glob('*.py') if path.stem != '__init__']
     code = 'import sys; ' + '; '.join(f'import pretrain3d.{room}' for room in rooms) + (
         f'; bad = {sorted(HEAVY)!r}; found = [m for m in bad if m in sys.modules]; sys.exit(str(found) if found else 0)')
     done = subprocess.run([sys.executable, '-c', code], env=dict(os.environ, PRETRAIN3D_LIGHT='1'),

@@ -3,45 +3,20 @@ import difflib
 import math
 import os
 import os.path as osp
-import pickle
-from typing import Any, Dict, FrozenSet, Iterable, List, Optional, Sequence, Set, Tuple
+from typing import Any, Dict, Iterable, List, Optional, Sequence, Set, Tuple
 
 import numpy as np
+
+from pretrain3d.plain_pickle import PlainPickleError, load_plain
 
 # Longer than wide whatever the data set; anything else tells nothing about the convention.
 ELONGATED = ('car', 'truck', 'bus', 'trailer', 'vehicle', 'construction_vehicle', 'van', 'tram', 'bicycle',
              'motorcycle', 'cyclist')
 MIN_BOXES = 3
 
-_SAFE_BUILTINS = {'dict', 'list', 'tuple', 'set', 'frozenset', 'int', 'float', 'complex', 'bool', 'str', 'bytes',
-                  'bytearray', 'slice', 'range'}
-_SAFE_OTHERS = {
-    ('numpy', 'ndarray'), ('numpy', 'dtype'), ('collections', 'OrderedDict'), ('_codecs', 'encode'),
-    *((f'numpy.{core}.multiarray', name) for core in ('core', '_core') for name in ('_reconstruct', 'scalar')),
-    *((f'numpy.{core}.numeric', '_frombuffer') for core in ('core', '_core')),
-}
-
 
 class InfoFileError(ValueError):
     """An info file that cannot be used; the message names the file and the mend."""
-
-
-class DataUnpickler(pickle.Unpickler):
-    """Reads plain data and numpy arrays; refuses whatever could run code.
-
-    Attributes:
-        also: (module, name) of further things that are data, for a format of files that holds them.
-    """
-    also: FrozenSet[Tuple[str, str]] = frozenset()
-
-    def find_class(self, module: str, name: str) -> Any:
-        module = 'builtins' if module == '__builtin__' else module  # Python 2's name, which protocol 2 writes
-        numpy_type = module == 'numpy' and isinstance(getattr(np, name, None), type) and issubclass(
-            getattr(np, name), np.generic)
-        if numpy_type or (module == 'builtins' and name in _SAFE_BUILTINS) or (
-                module, name) in _SAFE_OTHERS or (module, name) in self.also:
-            return super().find_class(module, name)
-        raise pickle.UnpicklingError(f'it refers to {module}.{name}, which is not plain data')
 
 
 def load_plain_pickle(path: str) -> Any:
@@ -54,17 +29,10 @@ def load_plain_pickle(path: str) -> Any:
         raise InfoFileError(f'info file {path} does not exist: check data_root and ann_file, or make it with '
                             'mmdet3d\'s tools/create_data.py (ScanNet: tools/data/scannet.py)')
     try:
-        with open(path, 'rb') as file:
-            return DataUnpickler(file).load()
-    except pickle.UnpicklingError as error:
-        if 'refers to' in str(error):
-            raise InfoFileError(f'info file {path} is refused: {error}; loading it could run foreign code. Make it '
-                                'again from the data set') from error
-        raise InfoFileError(f'info file {path} cannot be read ({error}): it is truncated or no pickle; copy or make it '
-                            'again') from error
-    except Exception as error:  # a damaged pickle raises nearly anything
-        raise InfoFileError(f'info file {path} cannot be read ({type(error).__name__}: {error}): it is truncated or no '
-                            'pickle; copy or make it again') from error
+        return load_plain(path)
+    except PlainPickleError as error:
+        mend = 'Make it again from the data set' if error.refused else 'Copy or make it again'
+        raise InfoFileError(f'info file {error}. {mend}') from error
 
 
 def check_class_names(names: Sequence[str], known: Sequence[str], where: str) -> None:

@@ -5,7 +5,6 @@ Nothing that is pickled in a file is run.
 import json
 import pickle
 import types
-import zipfile
 import zlib
 from pathlib import Path
 from typing import Any, Dict, List, Sequence, Tuple, Union
@@ -13,7 +12,7 @@ from typing import Any, Dict, List, Sequence, Tuple, Union
 import numpy as np
 import torch
 
-from .info_check import DataUnpickler
+from pretrain3d.plain_pickle import DataUnpickler
 
 PathLike = Union[str, Path]
 
@@ -43,9 +42,8 @@ def _read_dict(path: PathLike) -> Dict[str, Any]:
                 held = {name: file[name] for name in file.files}
         else:
             held = torch.load(path, map_location='cpu', pickle_module=_PICKLE, weights_only=False)
-    except (pickle.UnpicklingError, zipfile.BadZipFile, ValueError, RuntimeError, EOFError, LookupError,
-            AttributeError, TypeError) as error:  # what torn files end in
-        raise ValueError(f'{path} cannot be read as a list of labels: {error}') from error
+    except Exception as error:  # torn files end in nearly anything
+        raise ValueError(f'{path} cannot be read as a list of labels: {type(error).__name__}: {error}') from error
     if not isinstance(held, dict):
         raise ValueError(f'{path} holds a {type(held).__name__}; it must hold a dict from scan to indices')
     return held

@@ -8,13 +8,21 @@ need no change, because only the outermost one is asked.
 """
 import random
 from contextlib import contextmanager
-from typing import Any, Iterator, List, Sequence, Tuple
+from typing import Any, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 import torch
 from mmengine.utils import digit_version
 
 Key = Tuple[int, ...]
+
+# Keys of the draws that are being read in this process, the innermost last.
+_keys: List[Key] = []
+
+
+def current_key() -> Optional[Key]:
+    """Key of the draw that is being read; ``None`` outside of one."""
+    return _keys[-1] if _keys else None
 
 
 class SeededIndex(int):
@@ -47,9 +55,11 @@ def seeded(key: Key) -> Iterator[None]:
     random.seed(words[:4].tobytes())
     np.random.seed(words[4:8])
     torch.default_generator.manual_seed(int(words[8]))  # it looks at 32 bits of its seed only
+    _keys.append(tuple(key))
     try:
         yield
     finally:
+        _keys.pop()
         random.setstate(states[0])
         np.random.set_state(states[1])
         torch.default_generator.set_state(states[2])
@@ -68,7 +78,16 @@ class SeededFetch:
         if not isinstance(index, SeededIndex):
             return self.dataset[index]
         with seeded(index.key):
-            return self.dataset[int(index)]
+            sample = self.dataset[int(index)]
+        note_draw(sample, index.key)
+        return sample
+
+
+def note_draw(sample: Any, key: Key) -> None:
+    """Let a packed sample say which draw it is, as ``draw`` of its meta information: it can then be drawn again."""
+    packed = sample.get('data_samples') if isinstance(sample, dict) else None
+    if hasattr(packed, 'set_metainfo'):
+        packed.set_metainfo(dict(draw=key))
 
 
 def install_seeding(dataset: Any) -> None:

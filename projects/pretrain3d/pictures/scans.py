@@ -1,5 +1,4 @@
 """One scan to look at, from ScanNet's layout on disk (real or drawn) or from its converted form."""
-import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple, Union
@@ -12,6 +11,7 @@ from ..converters.scannet.infos import DETECTION_CLASSES, DETECTION_NYU40, insta
 from ..converters.scannet.reading import LABEL_TABLE, read_label_table, read_scan
 from ..label_spaces import get_label_space
 from ..label_spaces.space import unknown
+from ..plain_pickle import PlainPickleError, load_plain
 
 SPACE = get_label_space('ScanNet20')
 CONVERT = 'tools/data/scannet.py ROOT OUT --frames 1'
@@ -177,6 +177,6 @@ def _data_list(path: Path) -> List[Dict[str, Any]]:
     if not path.is_file():
         return []
     try:
-        return pickle.loads(path.read_bytes())['data_list']
-    except (pickle.UnpicklingError, EOFError, KeyError, TypeError) as error:
+        return load_plain(path)['data_list']
+    except (PlainPickleError, KeyError, TypeError) as error:
         raise SceneError(f'{path}: not an info file of ScanNet ({error}); convert again with {CONVERT}') from error

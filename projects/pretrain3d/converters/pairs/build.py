@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from ...files import write_atomic
+from ...plain_pickle import load_plain
 from ..batch import SceneError, convert_scenes
 from .scene import PairOptions, build_scene
 
@@ -52,7 +53,7 @@ def read_frame_list(path: Path) -> Tuple[Dict[str, Any], Dict[str, Dict[str, Any
         SceneError: it is not one.
     """
     try:
-        content = pickle.loads(path.read_bytes())
+        content = load_plain(path)
         meta, scenes = content['metainfo'], {entry['scan']: entry for entry in content['data_list']}
     except Exception as error:  # a damaged pickle raises nearly anything
         raise SceneError(f'{path} is no frame list ({error}); convert the data set again') from error

@@ -6,4 +6,6 @@ from .finite_loss import FiniteLossHook
 from .freeze import FreezeHook
 from .input_check import InputCheckHook
 
-__all__ = ['BadSampleHook', 'ConfigCheckHook', 'FiniteLossHook', 'FreezeHook', 'InputCheckHook', 'ResumableCheckpointHook']
+__all__ = [
+    'BadSampleHook', 'ConfigCheckHook', 'FiniteLossHook', 'FreezeHook', 'InputCheckHook', 'ResumableCheckpointHook'
+]

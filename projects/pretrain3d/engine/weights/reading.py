@@ -14,21 +14,17 @@ from typing import Any, Dict, Optional, Tuple
 
 import torch
 
+from pretrain3d.plain_pickle import DataUnpickler
+
 from ..compat.checkpoint_globals import checkpoint_method
 from .errors import WeightsError
 
-# Names that hold data and do nothing else when called with arguments that are data themselves.
+# Names that hold data and do nothing else when called with arguments that are data themselves, beside builtins and
+# numpy's types.
 ALLOWED = {
-    'builtins': ('bool', 'bytearray', 'bytes', 'complex', 'dict', 'float', 'frozenset', 'int', 'list', 'set', 'slice',
-                 'str', 'tuple'),
-    '__builtin__': ('bool', 'bytearray', 'complex', 'dict', 'float', 'frozenset', 'int', 'list', 'set', 'tuple'),
-    '_codecs': ('encode', ),
     'argparse': ('Namespace', ),
     'collections': ('Counter', 'OrderedDict', 'defaultdict'),
     'pathlib': ('Path', 'PosixPath', 'PurePosixPath'),
-    'numpy': ('dtype', 'ndarray', 'float32', 'float64', 'int32', 'int64', 'bool_'),
-    'numpy.core.multiarray': ('_reconstruct', 'scalar'),
-    'numpy._core.multiarray': ('_reconstruct', 'scalar'),
     'torch': ('Size', 'Tensor', 'device', 'bfloat16', 'bool', 'float16', 'float32', 'float64', 'int8', 'int16',
               'int32', 'int64', 'uint8'),
     'torch._tensor': ('_rebuild_from_type_v2', ),
@@ -64,17 +60,21 @@ class InertObject:
         """Swallow list items."""
 
 
-class DataUnpickler(pickle.Unpickler):
-    """Unpickler that resolves :data:`ALLOWED` names only."""
+class WeightsUnpickler(DataUnpickler):
+    """Unpickler that resolves plain data and :data:`ALLOWED` names only."""
 
+    also = frozenset((module, name) for module, names in ALLOWED.items() for name in names)
     drop_objects = False
 
     def find_class(self, module: str, name: str) -> Any:
         """Return the named data type; anything else is refused or becomes an :class:`InertObject`."""
         if (module, name) in (('builtins', 'getattr'), ('__builtin__', 'getattr')):
             return self._attribute
-        if name in ALLOWED.get(module, ()) or (module == 'torch' and name.endswith('Storage') and name.isidentifier()):
-            return super().find_class(module, name)
+        if module == 'torch' and name.endswith('Storage') and name.isidentifier():
+            return pickle.Unpickler.find_class(self, module, name)
+        return super().find_class(module, name)
+
+    def refused(self, module: str, name: str) -> Any:
         if self.drop_objects:
             return InertObject
         raise WeightsError(f'it holds a pickled "{module}.{name}", which is not weights')
@@ -89,8 +89,8 @@ class DataUnpickler(pickle.Unpickler):
             raise WeightsError(f'it asks for attribute "{name}" of {owner!r}, which is not weights') from None
 
 
-class DroppingUnpickler(DataUnpickler):
-    """As :class:`DataUnpickler`, with foreign objects left out instead of refused."""
+class DroppingUnpickler(WeightsUnpickler):
+    """As :class:`WeightsUnpickler`, with foreign objects left out instead of refused."""
 
     drop_objects = True
 
@@ -139,7 +139,7 @@ def read_file(path: str, drop_objects: bool = False) -> Any:
         reason = next((line.strip() for line in lines if 'nsupported' in line), lines[-1])  # names the class
         raise WeightsError(f'{path} is not a checkpoint that can be read as plain weights; nothing in it was '
                            f'executed ({type(first).__name__}: {reason})') from None
-    unpickler = DroppingUnpickler if drop_objects else DataUnpickler
+    unpickler = DroppingUnpickler if drop_objects else WeightsUnpickler
     try:
         return torch.load(path, map_location='cpu', pickle_module=_pickle_module(unpickler), weights_only=False)
     except WeightsError as error:
