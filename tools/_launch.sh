@@ -1,6 +1,6 @@
-# Sourced by dist_train.sh and dist_test.sh: `launch PROCESSES SCRIPT [arguments]` starts our wrapper of mmdet3d's SCRIPT
-# on every rank of this machine. mmdet3d's own launchers name train.py without the wrapper, split arguments at spaces,
-# and stand between a signal and the processes. Where a rank fails, torch's launcher ends the others.
+# Sourced by dist_train.sh and dist_test.sh: `launch PROCESSES SCRIPT [arguments]` starts our wrapper of mmdet3d's
+# SCRIPT on every rank of this machine. mmdet3d's own launchers name train.py without the wrapper, split arguments at
+# spaces, and stand between a signal and the processes. Where a rank fails, torch's launcher ends the others.
 source "$(dirname "${BASH_SOURCE[0]}")/_python.sh"
 
 free_port() {
