@@ -152,7 +152,8 @@ class ResumableCheckpointHook(CheckpointHook):
         runner.message_hub.update_info('last_ckpt', self.last_ckpt)
         rank = dict(rng=rng_state(), gradients=pending_gradients(runner))
         self._saving = dict(ranks=all_gather_object(rank), batch=self._batch, validated=self._validated,
-                            outdated=list(outdated), sampler=sampler_state(runner.train_dataloader))
+                            outdated=list(outdated), sampler=sampler_state(runner.train_dataloader),
+                            val_sampler=runner.val_loop and sampler_state(runner.val_dataloader))
         try:
             runner.save_checkpoint(
                 self.out_dir, name, self.file_client_args, save_optimizer=self.save_optimizer,
@@ -189,6 +190,8 @@ class ResumableCheckpointHook(CheckpointHook):
             warn('this checkpoint holds no generators and no place in the epoch: the run goes on, but not as it would '
                  'have')
         else:
+            if state['val_sampler'] is not None and runner.val_loop is not None:
+                restore_sampler(runner.val_dataloader, state['val_sampler'])
             for line in restore_sampler(loop.dataloader, state['sampler']):
                 warn(f'the training data have changed, {line}: the run goes on, but not as it would have')
             if len(state['ranks']) == get_world_size():
@@ -200,6 +203,7 @@ class ResumableCheckpointHook(CheckpointHook):
                      'not as it would have been')
         self._batch, self._validated = state.get('batch', 0), state.get('validated', True)
         self._saved_at = runner.iter
+        self.last_ckpt = runner.message_hub.runtime_info.get('last_ckpt')  # mmengine saves a new best one twice if set
         by_iterations = isinstance(loop, IterBasedTrainLoop)
         if not self._validated and (by_iterations or not self._batch):
             self._validate_if_due(runner, loop)

@@ -151,7 +151,9 @@ def resume_epoch(loop: EpochBasedTrainLoop, consumed: int, restore: Callable[[],
         del loop.run_epoch  # later epochs are whole
         loop.runner.call_hook('before_train_epoch')
         loop.runner.model.train()
-        left = iter(()) if consumed >= len(loop.dataloader) else iterate_from(loop.dataloader, consumed)
+        loader = loop.dataloader
+        over = consumed >= len(loader) and not loader.persistent_workers  # those serve the next epoch too
+        left = iter(()) if over else iterate_from(loader, consumed)
         restore()
         for index, batch in enumerate(left, consumed):
             loop.run_iter(index, batch)
