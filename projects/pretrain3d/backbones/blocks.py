@@ -15,8 +15,6 @@ from torch import Tensor, nn
 
 from mmdet3d.registry import MODELS
 
-# Attribute by which a block or stage knows its adapter (backbones/prompts); no child, which containers would run.
-ADAPTER = 'prompt_adapter'
 SPARSE_KEYS = ('voxels', 'coors', 'batch_size', 'spatial_shape')
 
 

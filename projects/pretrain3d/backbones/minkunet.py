@@ -10,7 +10,8 @@ from mmdet3d.models.backbones import MinkUNetBackbone
 from mmdet3d.models.layers.sparse_block import SparseBasicBlock
 from mmdet3d.registry import MODELS
 
-from .blocks import ADAPTER, apply_conv, apply_norm, count_levels, make_sparse_tensor
+from .blocks import apply_conv, apply_norm, count_levels, make_sparse_tensor
+from .prompts.injection import ADAPTER
 
 
 @MODELS.register_module()
