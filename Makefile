@@ -5,6 +5,7 @@ PYTHON ?=
 ARGS ?=
 INFO ?=
 JOBS ?= 2
+KILLS ?= 200
 
 VENV_PY := .venv/bin/python
 FULL_PY := .venv-full/bin/python
@@ -14,7 +15,7 @@ BOOT = $(firstword $(foreach python,$(PYTHON) python3.11 python3.10 python3 pyth
 RUN = $(or $(BOOT),$(error set-up failed: there is no Python on the PATH; install 3.11 or name it: make PYTHON=...))
 ASKED = $(if $(PYTHON),--python "$(PYTHON)")
 
-.PHONY: help setup test test-full demo demo-keyframe wheels lock clean
+.PHONY: help setup test test-full demo demo-keyframe campaign wheels lock clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -37,6 +38,9 @@ demo: setup  ## draw rooms, pre-train without labels, segment with few, from scr
 
 demo-keyframe: setup  ## fine-tune mmdet3d's CenterPoint on one real keyframe (INFO=...) and draw what it finds
 	$(VENV_PY) tools/demo_keyframe.py $(if $(INFO),--info "$(INFO)") $(ARGS)
+
+campaign: setup  ## kill trainings 200 times, a third of them inside checkpoint writes, resume and compare (KILLS=200)
+	$(VENV_PY) tests/end_to_end/kill_campaign.py --kills $(KILLS) $(ARGS)
 
 wheels: setup  ## compile mmcv once into the wheel cache (a C++ compiler, 7 minutes)
 	@$(VENV_PY) tools/setup_full.py wheels

@@ -73,7 +73,7 @@ class Campaign:
             kind = 'writing'
         else:
             process = start(run, '--resume')
-            status = finish(process, self.random.uniform(0.1, 1) * seconds if strike else LIMIT_S)
+            status = finish(process, self.random.uniform(0.1, 0.8) * seconds if strike else LIMIT_S)
             kind = 'random'
         if status == -9 and strike:
             self.counts[kind] += 1
@@ -91,7 +91,7 @@ class Campaign:
         folder = self.root / f'killed_{self.trainings}'
         run = config(folder, *kind)
         before = self.kills
-        while self.life(run, seconds, strike=self.kills < kills and self.kills - before < 8):
+        while self.life(run, seconds, strike=self.kills < kills and self.kills - before < 12):
             pass
         if curve(folder) != curve(whole) or digest(folder) != digest(whole):
             raise SystemExit(f'{folder} (kind {kind}) differs from the undisturbed {whole} after '

@@ -101,8 +101,7 @@ def test_an_epoch_checkpoint_goes_on_at_the_next_epoch(tmp_path):
     assert same(tmp_path / 'killed', tmp_path / 'whole')
 
 
-@pytest.mark.parametrize('stage', ['first', 'half', 'written', 'there'])
-@pytest.mark.parametrize('count', [5, 6])
+@pytest.mark.parametrize('count, stage', [(5, 'first'), (5, 'there'), (6, 'half'), (6, 'written')])
 def test_a_kill_inside_a_write_leaves_whole_files(tmp_path, undisturbed, count, stage):
     """The fifth and sixth writing: a checkpoint and the pointer to it, or the best one."""
     run = config(tmp_path / 'run')
