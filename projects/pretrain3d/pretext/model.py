@@ -164,10 +164,11 @@ def _view(name: str, inputs: Dict[str, Any]) -> Dict[str, Any]:
 
 def _check_nobody_waits(encoder: nn.Module) -> None:
     """Refuse to leave out an encoder whose norms on other ranks wait for those of this one."""
-    if encoder.training and get_world_size() > 1 and any(isinstance(one, nn.SyncBatchNorm) for one in encoder.modules()):
-        raise RuntimeError(f'a batch of this rank has no voxel; {type(encoder).__name__} cannot run on it, and the other '
-                           'ranks would wait for its synchronising norms: use norms that do not synchronise, or keep '
-                           'empty samples out')
+    waits = any(isinstance(one, nn.SyncBatchNorm) for one in encoder.modules())
+    if waits and encoder.training and get_world_size() > 1:
+        raise RuntimeError(f'a batch of this rank has no voxel; {type(encoder).__name__} cannot run on it, and the '
+                           'other ranks would wait for its synchronising norms: use norms that do not synchronise, or '
+                           'keep empty samples out')
 
 
 def _anchor(module: nn.Module, like: Tensor) -> Tensor:
