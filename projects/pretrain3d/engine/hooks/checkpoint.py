@@ -1,4 +1,4 @@
-"""A checkpoint hook after which a killed run goes on as if nothing had happened. docs/resume.md tells what that means."""
+"""A checkpoint hook after which a killed run goes on as if nothing had happened; docs/resume.md tells what is meant."""
 from collections import deque
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence
@@ -14,7 +14,8 @@ from pretrain3d.files import remove_leftovers, write_atomic
 from .checkpoint_files import STOPPED, WHOLE_FILES, LateRemoval, newest_whole
 from .checkpoint_position import ResumedBatches, doubts, resume_epoch, restore_sampler, sampler_state
 from .checkpoint_signals import EXIT_STOPPED, StopRequest
-from .checkpoint_state import pending_gradients, rng_state, set_pending_gradients, set_rng_state
+from .checkpoint_state import (pending_gradients, rank_buffers, rng_state, set_pending_gradients, set_rank_buffers,
+                               set_rng_state)
 
 # Where checkpoints keep what this hook adds.
 KEY = 'exact_resume'
@@ -24,7 +25,7 @@ KEY = 'exact_resume'
 class ResumableCheckpointHook(CheckpointHook):
     """mmengine's ``CheckpointHook`` whose runs ``--resume`` exactly, whatever ended them.
 
-    Beside what mmengine saves, a checkpoint holds the generators of every rank, gradients that wait for an update, the
+    Beside what mmengine saves, a checkpoint holds every rank's generators, buffers and waiting gradients, the
     place in the epoch, the sampler's seed, and whether the validation due at that step has been done. Files appear
     whole or not at all, and old ones go when the new one and ``last_checkpoint`` are on the disk. ``--resume`` (auto)
     passes over damaged files with a warning. It draws no random number, so that a run is the same with or without it.
@@ -150,7 +151,8 @@ class ResumableCheckpointHook(CheckpointHook):
         """Write a checkpoint that can be resumed from and name it in ``last_checkpoint``; all ranks call it."""
         self.last_ckpt = self.file_backend.join_path(self.out_dir, name)
         runner.message_hub.update_info('last_ckpt', self.last_ckpt)
-        rank = dict(rng=rng_state(), gradients=pending_gradients(runner))
+        rank = dict(rng=rng_state(), gradients=pending_gradients(runner),
+                    buffers=rank_buffers(runner) if get_world_size() > 1 else {})
         self._saving = dict(ranks=all_gather_object(rank), batch=self._batch, validated=self._validated,
                             outdated=list(outdated), sampler=sampler_state(runner.train_dataloader),
                             val_sampler=runner.val_loop and sampler_state(runner.val_dataloader))
@@ -198,6 +200,7 @@ class ResumableCheckpointHook(CheckpointHook):
                 rank = state['ranks'][get_rank()]
                 self._rng = rank['rng']
                 set_pending_gradients(runner, rank['gradients'])
+                set_rank_buffers(runner, rank['buffers'])
             else:
                 warn(f'{len(state["ranks"])} processes wrote this checkpoint and {get_world_size()} go on: the run is '
                      'not as it would have been')

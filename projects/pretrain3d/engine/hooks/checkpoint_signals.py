@@ -1,4 +1,4 @@
-"""Signals by which clusters tell a run to end: noted when they come, acted on between two steps, by all ranks at once."""
+"""Signals by which clusters end a run: noted when they come, acted on between two steps, by all ranks at once."""
 import os
 import signal
 import threading

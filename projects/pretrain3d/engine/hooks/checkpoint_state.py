@@ -55,6 +55,22 @@ def set_pending_gradients(runner: Any, gradients: Dict[str, torch.Tensor]) -> No
             parameter.grad = gradients[name].to(parameter, copy=True)
 
 
+def rank_buffers(runner: Any) -> Dict[str, torch.Tensor]:
+    """Buffers of the model on this rank: norms that do not synchronise have statistics of their own on each."""
+    return {name: buffer.detach().cpu().clone() for name, buffer in _model(runner).named_buffers()}
+
+
+def set_rank_buffers(runner: Any, buffers: Dict[str, torch.Tensor]) -> None:
+    """Put back what :func:`rank_buffers` read."""
+    with torch.no_grad():
+        for name, buffer in _model(runner).named_buffers():
+            if name in buffers and buffers[name].shape == buffer.shape:
+                buffer.copy_(buffers[name])
+
+
 def _parameters(runner: Any):
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-    return model.named_parameters()
+    return _model(runner).named_parameters()
+
+
+def _model(runner: Any) -> torch.nn.Module:
+    return runner.model.module if is_model_wrapper(runner.model) else runner.model
