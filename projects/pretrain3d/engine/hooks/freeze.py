@@ -32,6 +32,9 @@ class FreezeHook(Hook):
         """
         for module in self._found(runner):
             module.requires_grad_(False)
+        if is_model_wrapper(runner.model):
+            # Distributed data parallel notes at its making whose gradients it waits for.
+            runner.model = runner.wrap_model(runner.cfg.get('model_wrapper_cfg'), runner.model.module)
 
     def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
         """Keep batch norms from following the data."""
