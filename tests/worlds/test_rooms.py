@@ -184,3 +184,13 @@ def test_the_camera_walks_smoothly_and_stays_clear_of_things(kind):
         np.testing.assert_allclose(np.linalg.det(part[:, :3, :3]), 1)
         for pose in part:
             assert caster.cast(np.tile(pose[:3, 3], (36, 1)), feelers).distance.min() > 0.5 * CLEARANCE
+
+
+def test_fewer_frames_than_the_floors_would_share():
+    from pretrain3d.worlds.rooms.frames import stations, walk
+    rng = np.random.default_rng(0)
+    rooms = [furnish(rng, kind) for kind in KINDS * 4]
+    room = next(room for room in rooms if len(room.floors) > 1)
+    caster = Caster(room.parts)
+    rounds = stations(rng, room, caster, 2)
+    assert len(walk(rng, rounds, caster)) == 2 and all(rounds)

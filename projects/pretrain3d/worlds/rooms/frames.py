@@ -69,7 +69,7 @@ def stations(rng: np.random.Generator, room: Room, caster: Caster, count: int) -
         start = rng.uniform(0, 2 * np.pi)
         rounds.append([_pose(rng, floor, caster, start + 2 * np.pi * step / views + rng.normal(0, 0.1))
                        for step in range(views)][:count - sum(map(len, rounds))])
-    return rounds
+    return [points for points in rounds if points]
 
 
 def walk(rng: np.random.Generator, rounds: List[List[np.ndarray]], caster: Caster) -> List[np.ndarray]:
