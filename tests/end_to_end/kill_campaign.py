@@ -121,8 +121,9 @@ def main(arguments=None) -> None:
         while campaign.kills < args.kills:
             campaign.training(args.kills)
     stages = ', '.join(f'{campaign.counts[f"  {stage}"]} {stage}' for stage in STAGES)
-    print(f'kills={campaign.kills} random={campaign.counts["random"]} in_writes={campaign.counts["writing"]} '
-          f'({stages}) trainings={campaign.trainings} equal={campaign.trainings} damaged={campaign.counts["passed over"]} '
+    counts, equal = campaign.counts, campaign.trainings  # one that is not has ended it
+    print(f'kills={campaign.kills} random={counts["random"]} in_writes={counts["writing"]} ({stages}) '
+          f'trainings={campaign.trainings} equal={equal} damaged={counts["passed over"]} '
           f'seconds={time.monotonic() - begin:.0f}')
 
 
