@@ -1,4 +1,5 @@
 """Segmentors that mmdet3d lacks."""
+from .domain_segmentor import DomainSegmentor
 from .voxel_segmentor import VoxelSegmentor
 
-__all__ = ['VoxelSegmentor']
+__all__ = ['DomainSegmentor', 'VoxelSegmentor']
