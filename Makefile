@@ -15,7 +15,7 @@ BOOT = $(firstword $(foreach python,$(PYTHON) python3.11 python3.10 python3 pyth
 RUN = $(or $(BOOT),$(error set-up failed: there is no Python on the PATH; install 3.11 or name it: make PYTHON=...))
 ASKED = $(if $(PYTHON),--python "$(PYTHON)")
 
-.PHONY: help setup test test-full demo demo-keyframe campaign wheels lock clean
+.PHONY: help setup test test-full demo demo-keyframe campaign wheels lock clean fuzz
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -41,6 +41,9 @@ demo-keyframe: setup  ## fine-tune mmdet3d's CenterPoint on one real keyframe (I
 
 campaign: setup  ## kill trainings 200 times, a third of them inside checkpoint writes, resume and compare (KILLS=200)
 	$(VENV_PY) tests/end_to_end/kill_campaign.py --kills $(KILLS) $(ARGS)
+
+fuzz: setup  ## 10,000 damaged files through every reader (10 minutes)
+	$(VENV_PY) tests/fuzz/fuzz.py --count 10000 $(ARGS)
 
 wheels: setup  ## compile mmcv once into the wheel cache (a C++ compiler, 7 minutes)
 	@$(VENV_PY) tools/setup_full.py wheels

@@ -4,7 +4,9 @@ import subprocess
 import sys
 import time
 
-from pretrain3d.files import ABANDONED_S, HOST, partial_path, remove_leftovers
+import pytest
+
+from pretrain3d.files import ABANDONED_S, HOST, partial_path, read_names, remove_leftovers
 
 
 def names(folder):
@@ -71,3 +73,12 @@ def test_an_ended_process_that_nobody_has_asked_about_is_not_alive(tmp_path):
     remove_leftovers(tmp_path)
     process.wait()
     assert names(tmp_path) == []
+
+
+def test_names_are_lines_of_text(tmp_path):
+    (tmp_path / 'a.txt').write_bytes(b'\xef\xbb\xbfscene0000_00\r\n\n  caf\xc3\xa9 \n')
+    assert read_names(tmp_path / 'a.txt') == ['scene0000_00', 'café']
+    for wrong in (b'ok\n\xff\xfe', b'ok\n\0\0', b'ok\na\x1bb'):
+        (tmp_path / 'a.txt').write_bytes(wrong)
+        with pytest.raises(ValueError, match='a.txt: name 2, .* is no text'):
+            read_names(tmp_path / 'a.txt')

@@ -7,7 +7,7 @@ import re
 import shutil
 import time
 from pathlib import Path
-from typing import BinaryIO, Iterator
+from typing import BinaryIO, Iterator, List, Union
 
 HOST = re.sub(r'[^\w-]', '-', platform.node()) or 'host'
 PARTIAL = re.compile(r'\..+\.(?P<host>[\w-]+)\.(?P<process>\d{1,9})\.partial')
@@ -76,6 +76,21 @@ def open_atomic(path: Path) -> Iterator[BinaryIO]:
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+
+
+def read_names(path: Union[str, Path]) -> List[str]:
+    """Names in a text file, one a line; blank lines are passed over.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is no text.
+    """
+    text = Path(path).read_bytes().decode('utf-8-sig', errors='replace')
+    names = [line.strip() for line in text.splitlines() if line.strip()]
+    for number, name in enumerate(names, 1):
+        if not name.isprintable() or '\ufffd' in name:
+            raise ValueError(f'{path}: name {number}, {name[:40]!r}, is no text: it must hold a name a line, in UTF-8')
+    return names
 
 
 def write_atomic(path: Path, content: bytes) -> None:

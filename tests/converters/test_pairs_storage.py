@@ -70,3 +70,32 @@ def test_damaged_tables_are_named(tmp_path):
         read_table(str(path), dict(table, matches=4))
     with pytest.raises(ValueError, match='damaged'):
         read_table(str(path), dict(table, queries=1))
+
+
+@pytest.mark.parametrize('wrong, told', [
+    (dict(xyz=np.zeros((4, 3), int)), 'positions of int64'), (dict(rgb=np.zeros((4, 3))), 'colours of float64'),
+    (dict(pose=np.eye(3)), r'pose of \(3, 3\)'), (dict(pose=np.full((4, 4), np.nan)), 'NaN or infinite'),
+    (dict(xyz=np.full((4, 3), np.inf, np.float32)), 'NaN or infinite'), (dict(origin=np.zeros(2)), 'origin of float64'),
+    (dict(xyz=np.array([None] * 4)), 'cannot be read')])
+def test_frame_files_of_other_content_are_named(tmp_path, wrong, told):
+    whole = dict(xyz=np.zeros((4, 3), np.float32), origin=np.zeros(3), rgb=np.zeros((4, 3), np.uint8), pose=np.eye(4))
+    np.savez(tmp_path / 'a.npz', **whole)
+    read_frame(str(tmp_path / 'a.npz'))
+    np.savez(tmp_path / 'a.npz', **{**whole, **wrong})
+    with pytest.raises(ValueError, match=f'a.npz.*{told}'):
+        read_frame(str(tmp_path / 'a.npz'))
+
+
+def test_a_header_that_asks_for_more_memory_than_there_is(tmp_path):
+    import zipfile
+    with zipfile.ZipFile(tmp_path / 'a.npz', 'w') as file:
+        header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999, 3), }".ljust(117) + b'\n'
+        file.writestr('xyz.npy', b'\x93NUMPY\x01\x00' + len(header).to_bytes(2, 'little') + header)
+    with pytest.raises(ValueError, match='a.npz cannot be read'):
+        read_frame(str(tmp_path / 'a.npz'))
+
+
+def test_rows_below_zero_are_damage(tmp_path):
+    np.array([0, 2, 1, -1], np.int32).tofile(tmp_path / 'm.bin')
+    with pytest.raises(ValueError, match='m.bin is damaged at byte 0'):
+        read_table(str(tmp_path / 'm.bin'), dict(offset=0, queries=1, matches=2))

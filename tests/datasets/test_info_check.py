@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pretrain3d.datasets.info_check import (InfoFileError, check_class_names, check_info_file, count_wide_boxes,
+from pretrain3d.datasets.info_check import (InfoFileError, check_class_names, check_info_file, count_wide_boxes, naming,
                                             load_plain_pickle)
 
 REAL = Path(__file__).resolve().parents[3] / 'shared' / 'real' / 'nuscenes_frame'
@@ -156,3 +156,39 @@ def test_real_keyframe():
     names = [name for name, _ in sorted(data['metainfo']['categories'].items(), key=lambda item: item[1])]
     wide, seen = count_wide_boxes(data['data_list'], names)
     assert seen >= 10 and wide > seen / 2
+
+
+@pytest.mark.parametrize('spoil, where', [
+    (lambda data: data.update(metainfo=[1]), 'metainfo'),
+    (lambda data: data['metainfo'].update(categories=dict(car='x')), 'metainfo'),
+    (lambda data: data['data_list'].__setitem__(1, 'x'), r'data_list\[1\]'),
+    (lambda data: data['data_list'][1].update(instances=3), r"data_list\[1\]\['instances'\]"),
+    (lambda data: data['data_list'][1]['instances'][0].update(bbox_label_3d='x'), r'data_list\[1\], instance 0'),
+    (lambda data: data['data_list'][1].update(lidar_points=3), r"data_list\[1\]\['lidar_points'\]"),
+    (lambda data: data['data_list'][1].update(lidar_points=dict(lidar_path=b'x')), r'the paths of data_list\[1\]'),
+    (lambda data: data['data_list'][1].update(images=dict(CAM=3)), r'the paths of data_list\[1\]')])
+def test_values_of_wrong_types_are_told_by_place(tmp_path, spoil, where):
+    box = dict(bbox_label_3d=0, bbox_3d=[0., 0, 0, 4, 2, 1, 0])
+    data = dict(metainfo=dict(categories=dict(car=0)), data_list=[
+        dict(lidar_points=dict(lidar_path='a.bin'), instances=[dict(box)]) for _ in range(2)])
+    (tmp_path / 'infos.pkl').write_bytes(pickle.dumps(data))
+    check_info_file(str(tmp_path / 'infos.pkl'))
+    spoil(data)
+    (tmp_path / 'infos.pkl').write_bytes(pickle.dumps(data))
+    with pytest.raises(InfoFileError, match=f'infos.pkl is damaged in {where}: make it again'):
+        check_info_file(str(tmp_path / 'infos.pkl'))
+
+
+def test_what_mmdet3d_cannot_read_of_a_list_names_the_list():
+    def load_data_list(error):
+        raise error
+
+    with pytest.raises(InfoFileError, match="A cannot be made of info file b.pkl .KeyError: 'c'.*damaged"):
+        with naming('A', 'b.pkl'):
+            load_data_list(KeyError('c'))
+    with pytest.raises(ValueError, match='^b.pkl is odd$'):
+        with naming('A', 'b.pkl'):
+            load_data_list(ValueError('b.pkl is odd'))
+    with pytest.raises(KeyError):  # no fault of the list
+        with naming('A', 'b.pkl'):
+            raise KeyError('transform')

@@ -10,8 +10,26 @@ from mmengine.logging import print_log
 
 from mmdet3d.registry import DATASETS
 from pretrain3d.datasets.info_check import InfoFileError, load_plain_pickle
+from pretrain3d.files import read_names
 
 _MAKE = 'make it with tools/data/make_frame_pairs.py'
+
+
+def _wrong_key(pair: Any) -> Optional[str]:
+    """The first entry of a listed pair that is missing or not of its type; ``None``: all are well."""
+    if not isinstance(pair, dict):
+        return 'all'
+    for key in ('scan', 'view0_path', 'view1_path'):
+        if not isinstance(pair.get(key), str) or not pair[key].isprintable():
+            return key
+    overlap, table = pair.get('overlap'), pair.get('table', {})
+    if not isinstance(overlap, float) or not 0 <= overlap <= 1:
+        return 'overlap'
+    if 'table' in pair and (not isinstance(table, dict) or not isinstance(table.get('path'), str) or any(
+            type(table.get(key)) is not int or not 0 <= table[key] < 1 << 48
+            for key in ('offset', 'queries', 'matches'))):
+        return 'table'
+    return None
 
 
 @DATASETS.register_module()
@@ -54,9 +72,14 @@ class FramePairDataset(BaseDataset):
         if not osp.isfile(self.ann_file):
             raise InfoFileError(f'pair list {self.ann_file} does not exist: check data_root and ann_file, or {_MAKE}')
         content = load_plain_pickle(self.ann_file)
-        meta = content.get('metainfo', {}) if isinstance(content, dict) else {}
-        if meta.get('content') != 'frame_pairs' or 'data_list' not in content:
+        meta = content.get('metainfo') if isinstance(content, dict) else None
+        if not isinstance(meta, dict) or meta.get('content') != 'frame_pairs' or not isinstance(
+                content.get('data_list'), list):
             raise InfoFileError(f'{self.ann_file} is no list of frame pairs: {_MAKE}')
+        for place, pair in enumerate(content['data_list']):
+            wrong = _wrong_key(pair)
+            if wrong:
+                raise InfoFileError(f'pair list {self.ann_file}: data_list[{place}] is damaged in {wrong!r}; {_MAKE}')
         self._check_meta(meta)
         for key, value in meta.items():
             self._metainfo.setdefault(key, value)
@@ -73,7 +96,10 @@ class FramePairDataset(BaseDataset):
                 option = 'split' if name == 'split' else 'dataset_name'
                 raise InfoFileError(f'pair list {self.ann_file} is of {name} {found!r}, and {option}={wanted!r} is '
                                     f'asked for: name the right ann_file, or set {option} of FramePairDataset')
-        if self.min_overlap is not None and meta.get('min_overlap', 0) > self.min_overlap:
+        least = meta.get('min_overlap', 0)
+        if not isinstance(least, (int, float)):
+            raise InfoFileError(f'pair list {self.ann_file} is damaged in its min_overlap, {least!r}: {_MAKE}')
+        if self.min_overlap is not None and least > self.min_overlap:
             raise InfoFileError(f'pair list {self.ann_file} holds pairs from overlap {meta["min_overlap"]} on, and '
                                 f'min_overlap={self.min_overlap} is asked for: make it again with --min-overlap '
                                 f'{self.min_overlap}')
@@ -166,7 +192,7 @@ class PointFolderDataset(BaseDataset):
 
     def _listed(self, paths: List[Path]) -> List[Path]:
         """The files that the list names."""
-        wanted = Path(self.name_list).read_text().split()
+        wanted = [word for line in read_names(self.name_list) for word in line.split()]
         count = Counter(path.name[:-len(self.suffix)] for path in paths)
         wrong = [name for name in wanted if count[name] != 1]
         if wrong:

@@ -1,7 +1,7 @@
 """What happens to a sample that cannot be read: one policy for every dataset, ours and mmdet3d's alike.
 
-mmengine's datasets read a sample by ``prepare_data``. :func:`guard` puts a :class:`Guard` in front of it, on the object,
-so that no class changes and worker processes get it with the dataset.
+mmengine's datasets read a sample by ``prepare_data``. :func:`guard` puts a :class:`Guard` in front of it, on the
+object, so that no class changes and worker processes get it with the dataset.
 """
 import json
 import os
@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Set, Tuple, Union
+from typing import Any, Dict, Iterator, List, Set, Tuple, Union
 
 import numpy as np
 

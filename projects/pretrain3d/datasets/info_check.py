@@ -3,7 +3,8 @@ import difflib
 import math
 import os
 import os.path as osp
-from typing import Any, Dict, Iterable, List, Optional, Sequence, Set, Tuple
+from contextlib import contextmanager
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Set, Tuple
 
 import numpy as np
 
@@ -13,6 +14,8 @@ from pretrain3d.plain_pickle import PlainPickleError, load_plain
 ELONGATED = ('car', 'truck', 'bus', 'trailer', 'vehicle', 'construction_vehicle', 'van', 'tram', 'bicycle',
              'motorcycle', 'cyclist')
 MIN_BOXES = 3
+# Methods in which datasets read their list.
+_READING = {'load_data_list', 'filter_data', 'parse_data_info', 'parse_ann_info'}
 
 
 class InfoFileError(ValueError):
@@ -33,6 +36,26 @@ def load_plain_pickle(path: str) -> Any:
     except PlainPickleError as error:
         mend = 'Make it again from the data set' if error.refused else 'Copy or make it again'
         raise InfoFileError(f'info file {error}. {mend}') from error
+
+
+@contextmanager
+def naming(kind: str, path: str) -> Iterator[None]:
+    """Let an error of a dataset's reading of its info file, which mmdet3d does not check, name that file.
+
+    Raises:
+        InfoFileError: In place of an error that comes out of the reading of the list and does not name it.
+    """
+    try:
+        yield
+    except Exception as error:
+        trace, names = error.__traceback__, set()
+        while trace is not None:
+            names.add(trace.tb_frame.f_code.co_name)
+            trace = trace.tb_next
+        if str(path) in str(error) or not names & _READING or isinstance(error, MemoryError):
+            raise
+        raise InfoFileError(f'{kind} cannot be made of info file {path} ({type(error).__name__}: {error}): the file is '
+                            'damaged, or of another data set') from error
 
 
 def check_class_names(names: Sequence[str], known: Sequence[str], where: str) -> None:
@@ -77,6 +100,9 @@ def check_info_file(path: str,
     if not isinstance(infos, dict) or not isinstance(infos.get('data_list'), list) or 'metainfo' not in infos:
         raise InfoFileError(
             f"info file {path} is no mmdet3d info file: it must hold 'metainfo' and the list 'data_list'")
+    wrong = wrong_place(infos)
+    if wrong:
+        raise InfoFileError(f'info file {path} is damaged in {wrong}: make it again')
     own = class_names(infos['metainfo'])
     if classes is not None and own:
         check_class_names(classes, own, f'classes asked of info file {path}')
@@ -90,6 +116,36 @@ def check_info_file(path: str,
         require_files(f'info file {path}', (file for sample in infos['data_list']
                                             for file in sample_files(sample, prefixes, set(modality))))
     return infos
+
+
+def wrong_place(infos: dict) -> Optional[str]:
+    """Where the content is not of the types that mmdet3d's info files have; ``None``: nowhere."""
+    meta = infos['metainfo']
+    names = (meta.get('categories') or ()) if isinstance(meta, dict) else None
+    numbers = list(names.values()) if isinstance(names, dict) else []
+    if not isinstance(names, (dict, list, tuple)) or not all(isinstance(name, str) for name in names) or not all(
+            isinstance(number, int) for number in numbers):
+        return 'metainfo'
+    for place, sample in enumerate(infos['data_list']):
+        where = f'data_list[{place}]'
+        if not isinstance(sample, dict):
+            return where
+        instances = sample.get('instances') or ()
+        if not isinstance(instances, (list, tuple)):
+            return f"{where}['instances']"
+        for number, instance in enumerate(instances):
+            if not isinstance(instance, dict) or not isinstance(instance.get('bbox_label_3d', -1), (int, np.integer)):
+                return f'{where}, instance {number}'
+        for key in ('lidar_points', 'images'):
+            if not isinstance(sample.get(key) or {}, dict):
+                return f'{where}[{key!r}]'
+        paths = [(sample.get('lidar_points') or {}).get('lidar_path', ''), sample.get('pts_semantic_mask_path', ''),
+                 sample.get('pts_instance_mask_path', '')]
+        for image in (sample.get('images') or {}).values():
+            paths.append(image.get('img_path') or '' if isinstance(image, dict) else None)
+        if not all(isinstance(path, str) and '\0' not in path for path in paths):
+            return f'the paths of {where}'
+    return None
 
 
 def check_instances(path: str, infos: dict) -> None:
@@ -106,9 +162,17 @@ def check_instances(path: str, infos: dict) -> None:
             if labels is not None and label >= 0 and label not in labels:
                 raise InfoFileError(f'info file {path}: data_list[{place}], instance {number} has bbox_label_3d '
                                     f'{label}, which is none of its categories {categories}: make it again')
-            if box is not None and not math.isfinite(sum(box)):
-                raise InfoFileError(f'info file {path}: data_list[{place}], instance {number} has the box {list(box)}: '
+            if box is not None and not is_box(box):
+                raise InfoFileError(f'info file {path}: data_list[{place}], instance {number} has the box {box}: '
                                     'leave the instance out, or make the file again')
+
+
+def is_box(box: Any) -> bool:
+    """Whether ``box`` is a row of finite numbers."""
+    try:
+        return len(box) >= 6 and math.isfinite(sum(box))
+    except (TypeError, ValueError, OverflowError):
+        return False
 
 
 def class_names(metainfo: dict) -> List[str]:

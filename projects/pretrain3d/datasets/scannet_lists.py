@@ -12,6 +12,7 @@ from typing import Any, Dict, List, Sequence, Tuple, Union
 import numpy as np
 import torch
 
+from pretrain3d.files import read_names
 from pretrain3d.plain_pickle import DataUnpickler
 
 PathLike = Union[str, Path]
@@ -51,7 +52,10 @@ def _read_dict(path: PathLike) -> Dict[str, Any]:
 
 def _indices(values: Any, path: PathLike, scan: str) -> np.ndarray:
     """Indices (K,) int64 without repetitions, in their order."""
-    array = np.asarray(values).reshape(-1)
+    try:
+        array = np.asarray(values).reshape(-1)
+    except ValueError as error:  # a list of lists of different lengths
+        raise ValueError(f'{path}: the indices of {scan} are no row of numbers ({error})') from error
     if array.size and array.dtype.kind not in 'iu':
         raise ValueError(f'{path}: the indices of {scan} are {array.dtype}; they must be integers')
     array = array.astype(np.int64)
@@ -95,12 +99,13 @@ def read_scene_list(path: PathLike) -> List[str]:
 
     Raises:
         FileNotFoundError: The file is missing.
+        ValueError: It is no text.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f'{path} does not exist: it is a list of scans, one a line (tasks/scenes/*.txt of '
                                 "ScanNet's data-efficient benchmark); or give a share in (0, 1] to draw one")
-    return [line.strip() for line in path.read_text().splitlines() if line.strip()]
+    return read_names(path)
 
 
 def choose_scenes(names: Sequence[str], share: float, seed: int = 0) -> List[str]:

@@ -1,7 +1,8 @@
 """One scan to look at, from ScanNet's layout on disk (real or drawn) or from its converted form."""
+import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Tuple, Union
+from typing import Any, Callable, Dict, List, Optional, Tuple, Union
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from ..converters.scannet.infos import DETECTION_CLASSES, DETECTION_NYU40, insta
 from ..converters.scannet.reading import LABEL_TABLE, read_label_table, read_scan
 from ..label_spaces import get_label_space
 from ..label_spaces.space import unknown
-from ..plain_pickle import PlainPickleError, load_plain
+from ..plain_pickle import load_plain
 
 SPACE = get_label_space('ScanNet20')
 CONVERT = 'tools/data/scannet.py ROOT OUT --frames 1'
@@ -98,10 +99,10 @@ class Converted:
         self.entries: Dict[str, Tuple[str, Dict[str, Any]]] = {}
         self.frames: Dict[str, Dict[str, Any]] = {}
         for split in ('train', 'val', 'test'):
-            for entry in _data_list(root / f'scannet_infos_{split}.pkl'):
+            for entry in _data_list(root / f'scannet_infos_{split}.pkl', _check_scan):
                 name = entry.get('scan', Path(entry['lidar_points']['lidar_path']).stem)
                 self.entries[name] = (split, entry)
-            for entry in _data_list(root / f'scannet_frames_{split}.pkl'):
+            for entry in _data_list(root / f'scannet_frames_{split}.pkl', lambda entry: str(entry['scan'])):
                 self.frames[entry['scan']] = entry
         if not self.entries:
             raise SceneError(f'{root}: its infos name no scan; convert again with {CONVERT}')
@@ -112,6 +113,8 @@ class Converted:
         split, entry = self.entries[name]
         file = entry['lidar_points']['lidar_path']
         points = self.array('points_normals', file, np.float32, 9)
+        if not np.isfinite(points).all():
+            raise SceneError(f'{self.root}/points_normals/{file}: NaN or infinite values; remove it and convert again')
         label = None
         if 'pts_semantic_mask_path' in entry:
             label = SPACE.map_raw(self.array('semantic_mask', entry['pts_semantic_mask_path'], np.int64, 1)[:, 0])
@@ -126,7 +129,7 @@ class Converted:
     def array(self, kind: str, file: str, dtype, columns: int) -> np.ndarray:
         """Numbers (rows, ``columns``) of ``<kind>/<file>``; SceneError where they are missing or cut short."""
         path = self.root / kind / file
-        if not path.is_file():
+        if not os.path.isfile(path):  # also where the name cannot be one
             raise SceneError(f'{path} is missing; convert again with {CONVERT}')
         array = np.fromfile(path, dtype)
         if not array.size or array.size % columns:
@@ -173,10 +176,27 @@ def _named(boxes: List[Dict[str, Any]]) -> List[Tuple[np.ndarray, str, int]]:
              int(labels[box['bbox_label_3d']])) for box in boxes]
 
 
-def _data_list(path: Path) -> List[Dict[str, Any]]:
+def _check_scan(entry: Dict[str, Any]) -> None:
+    """Raise where a scan is not as ``tools/data/scannet.py`` lists it."""
+    names = [entry.get('scan', ''), entry['lidar_points']['lidar_path'], entry.get('pts_semantic_mask_path', '')]
+    align = np.asarray(entry['axis_align_matrix'], float)
+    whole = align.shape == (4, 4) and np.isfinite(align).all()
+    if not whole or not all(isinstance(name, str) and '\0' not in name for name in names):
+        raise ValueError('a scan without names or axis_align_matrix')
+    for box in entry.get('instances', []):
+        values = np.asarray(box['bbox_3d'], float)
+        if values.shape != (6, ) or not np.isfinite(values).all() or not isinstance(box['bbox_label_3d'], int) or not (
+                0 <= box['bbox_label_3d'] < len(DETECTION_CLASSES)):
+            raise ValueError(f'the box {box}')
+
+
+def _data_list(path: Path, check: Callable[[Dict[str, Any]], Any]) -> List[Dict[str, Any]]:
     if not path.is_file():
         return []
     try:
-        return load_plain(path)['data_list']
-    except (PlainPickleError, KeyError, TypeError) as error:
+        entries = list(load_plain(path)['data_list'])
+        for entry in entries:
+            check(entry)
+        return entries
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
         raise SceneError(f'{path}: not an info file of ScanNet ({error}); convert again with {CONVERT}') from error

@@ -54,12 +54,30 @@ def read_frame_list(path: Path) -> Tuple[Dict[str, Any], Dict[str, Dict[str, Any
     """
     try:
         content = load_plain(path)
-        meta, scenes = content['metainfo'], {entry['scan']: entry for entry in content['data_list']}
+        meta, scenes = dict(content['metainfo']), {str(entry['scan']): dict(entry) for entry in content['data_list']}
+        if not meta.get('content') == 'rgbd_frames':
+            raise ValueError(f'it is a list of {meta.get("content", "something else")}, not of rgbd_frames')
+        unit = meta.get('depth_unit_m', 0.001)
+        if not isinstance(unit, (int, float)) or not 0 < unit < 1:
+            raise ValueError(f'its depth_unit_m is {unit!r}')
+        for entry in scenes.values():
+            _check_entry(entry)
     except Exception as error:  # a damaged pickle raises nearly anything
         raise SceneError(f'{path} is no frame list ({error}); convert the data set again') from error
-    if meta.get('content') != 'rgbd_frames':
-        raise SceneError(f'{path} is a list of {meta.get("content", "something else")}, not of rgbd_frames')
     return meta, scenes
+
+
+def _check_entry(entry: Dict[str, Any]) -> None:
+    """Raise where a scan of a frame list is not of the form that :mod:`~..scannet.infos` writes."""
+    if not isinstance(entry.get('root') or '', str) or not isinstance(entry.get('frames'), list):
+        raise ValueError(f'{entry["scan"]} has no root and list of frames')
+    if type(entry.get('lost', 0)) is not int:
+        raise ValueError(f'{entry["scan"]} has lost {entry["lost"]!r} frames')
+    for frame in entry['frames']:
+        if not all(isinstance(frame[key], str) and '\0' not in frame[key] for key in ('color_path', 'depth_path')):
+            raise ValueError(f'a frame of {entry["scan"]} has no paths')
+        if not isinstance(frame['index'], int) or frame['index'] < 0:
+            raise ValueError(f'a frame of {entry["scan"]} has the index {frame["index"]!r}')
 
 
 def choose_scenes(scenes: Dict[str, Any], wanted: Optional[Sequence[str]], where: str) -> List[str]:

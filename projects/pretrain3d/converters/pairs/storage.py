@@ -6,7 +6,6 @@ many it has, then all partners, rows of the second frame: ``query`` (Q,), ``coun
 """
 import io
 import os
-import zipfile
 from pathlib import Path
 from typing import Any, BinaryIO, Dict, Tuple
 
@@ -33,6 +32,8 @@ def write_frame(path: Path, xyz: np.ndarray, rgb: np.ndarray, pose: np.ndarray, 
 
 
 def _decode(stored: np.ndarray, origin: np.ndarray) -> np.ndarray:
+    if stored.dtype not in (np.float16, np.float32) or origin.shape != (3, ) or origin.dtype.kind != 'f':
+        raise ValueError(f'positions of {stored.dtype} about an origin of {origin.dtype}, shape {origin.shape}')
     return stored if stored.dtype == np.float32 else (stored.astype(np.float64) + origin).astype(np.float32)
 
 
@@ -48,10 +49,14 @@ def read_frame(path: str) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
             xyz, rgb, pose = _decode(file['xyz'], file['origin']), file['rgb'], file['pose']
     except FileNotFoundError:
         raise FileNotFoundError(f'frame file {path} does not exist: check data_root, or {mend}') from None
-    except (zipfile.BadZipFile, KeyError, ValueError, EOFError, OSError) as error:
-        raise ValueError(f'frame file {path} cannot be read ({error}): delete it and {mend}') from error
-    if xyz.shape != rgb.shape or xyz.shape[1:] != (3, ):
-        raise ValueError(f'frame file {path} holds {xyz.shape} positions and {rgb.shape} colours: delete it and {mend}')
+    except Exception as error:  # damaged archives raise nearly anything, told of huge arrays even MemoryError
+        raise ValueError(f'frame file {path} cannot be read ({type(error).__name__}: {error}): delete it and '
+                         f'{mend}') from error
+    if xyz.shape != rgb.shape or xyz.shape[1:] != (3, ) or rgb.dtype != np.uint8 or pose.shape != (4, 4):
+        raise ValueError(f'frame file {path} holds {xyz.shape} positions, {rgb.shape} colours of {rgb.dtype} and a '
+                         f'pose of {pose.shape}: delete it and {mend}')
+    if pose.dtype != np.float64 or not np.isfinite(pose).all() or not np.isfinite(xyz).all():
+        raise ValueError(f'frame file {path} holds NaN or infinite positions or pose: delete it and {mend}')
     return xyz, rgb, pose
 
 
@@ -88,6 +93,6 @@ def read_table(path: str, table: Dict[str, Any]) -> np.ndarray:
                          f'to another info file; {mend}')
     flat = np.fromfile(path, np.int32, 2 * queries + matches, offset=table['offset'])
     query, count, key = flat[:queries], flat[queries:2 * queries], flat[2 * queries:]
-    if count.sum(dtype=np.int64) != matches:
+    if count.sum(dtype=np.int64) != matches or flat.min(initial=0) < 0:
         raise ValueError(f'table file {path} is damaged at byte {table["offset"]}; {mend}')
     return np.stack([np.repeat(query, count), key], 1).astype(np.int64)

@@ -10,7 +10,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 import numpy as np
 
 from ...label_spaces import get_label_space
-from ...files import is_disk_full, remove_leftovers, write_atomic
+from ...files import is_disk_full, read_names, remove_leftovers, write_atomic
 from ..batch import SceneError, convert_scenes, write_array
 from .frames import describe_losses, frame_records, has_frames
 from .infos import instance_boxes, write_frame_infos, write_infos, write_seg_info
@@ -140,7 +140,7 @@ def read_list(path: Path) -> List[str]:
     """Scan names of a split list, one a line."""
     if not path.is_file():
         raise FileNotFoundError(f'{path} is missing: one scan name a line; it comes with the ScanNet benchmark')
-    return [line.strip() for line in path.read_text().splitlines() if line.strip()]
+    return read_names(path)
 
 
 def convert_splits(root: Path, out: Path, splits: Sequence[str] = ('train', 'val'), frame_step: Optional[int] = None,

@@ -2,6 +2,7 @@
 import csv
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, List, Optional
@@ -12,6 +13,7 @@ from ...label_spaces import get_label_space
 from ..batch import SceneError
 
 LABEL_TABLE = 'scannetv2-labels.combined.tsv'
+NYU40 = 40
 
 
 @dataclass(frozen=True)
@@ -53,10 +55,19 @@ def read_label_table(path: Path) -> LabelTable:
     """Read ``scannetv2-labels.combined.tsv``."""
     if not path.is_file():
         raise FileNotFoundError(f'{path} is missing; it belongs to the ScanNet download (--label-table names another)')
-    with open(path, newline='') as file:
-        rows = list(csv.DictReader(file, delimiter='\t'))
+    try:
+        with open(path, newline='', encoding='utf-8') as file:
+            rows = list(csv.DictReader(file, delimiter='\t'))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f'{path}: no table of tab-separated text ({error}); download it again') from error
     if not rows or not {'id', 'raw_category', 'nyu40id'} <= set(rows[0]):
         raise ValueError(f'{path}: columns id, raw_category and nyu40id expected; is it the combined label table?')
+    wrong = [number for number, row in enumerate(rows, 2) if not row['raw_category'] or not all(
+        value is not None and re.fullmatch(r'[0-9]{0,9}', value) for value in (row['id'], row['nyu40id']))]
+    wrong = wrong or [number for number, row in enumerate(rows, 2) if int(row['nyu40id'] or 0) > NYU40]
+    if wrong:
+        raise ValueError(f'{path}: line {wrong[0]} has no category, or ids that are no numbers or beyond the {NYU40} '
+                         'classes of NYU; download it again')
     # Ids beyond the benchmark's largest one would run off mmdet3d's table of labels.
     known = get_label_space('ScanNet200').raw_to_index
     return LabelTable({row['raw_category']: int(row['nyu40id']) for row in rows if row['nyu40id']},
@@ -111,7 +122,7 @@ def read_scan(folder: Path, table: LabelTable, labelled: bool = True) -> ScanDat
 
 def read_mesh(path: Path):
     """Vertices (V, 3) float32, colours (V, 3) uint8 and faces (F, 3) of a ``.ply`` mesh."""
-    from plyfile import PlyData, PlyParseError
+    from plyfile import PlyData
     if not path.is_file():
         raise SceneError(f'{path}: missing')
     try:
@@ -120,8 +131,8 @@ def read_mesh(path: Path):
         xyz = np.stack([vertex[axis] for axis in 'xyz'], 1).astype(np.float32)
         rgb = np.stack([vertex[channel] for channel in ('red', 'green', 'blue')], 1).astype(np.uint8)
         faces = np.asarray(mesh['face'].data['vertex_indices'].tolist(), np.int64).reshape(-1, 3)
-    except (PlyParseError, KeyError, ValueError, UnicodeDecodeError, IndexError) as error:
-        raise SceneError(f'{path}: not a whole mesh ({error}); download it again') from error
+    except Exception as error:  # told of more vertices than memory holds, even MemoryError
+        raise SceneError(f'{path}: not a whole mesh ({type(error).__name__}: {error}); download it again') from error
     if not np.isfinite(xyz).all():
         raise SceneError(f'{path}: NaN or infinite vertices')
     if len(faces) and (faces.min() < 0 or faces.max() >= len(xyz)):

@@ -145,9 +145,8 @@ class FiniteLossHook(Hook):
         if self.overflows:
             runner.message_hub.update_scalar('train/overflows', self.overflows)
         if self._overflows_in_a_row >= DEAD_SCALE:
-            raise NonFiniteLossError(f'{DEAD_SCALE} updates in a row overflowed in mixed precision, whatever the scale: '
-                                     'gradients are NaN; train with OptimWrapper instead of AmpOptimWrapper to see '
-                                     'which')
+            raise NonFiniteLossError(f'{DEAD_SCALE} updates in a row overflowed in mixed precision, whatever the '
+                                     'scale: gradients are NaN; train with OptimWrapper instead of AmpOptimWrapper')
         updates = all(wrapper.should_update() for wrapper in _wrappers(runner.optim_wrapper))
         if not updates and not fault:
             return

@@ -1,4 +1,5 @@
 """A hook that looks at a run's data before the run does."""
+import contextlib
 import functools
 import os
 import os.path as osp
@@ -16,7 +17,7 @@ from torch.utils.data import DataLoader
 from mmdet3d.datasets import Det3DDataset, Seg3DDataset
 from mmdet3d.registry import DATASETS, HOOKS
 from pretrain3d.datasets import Pretrain3DDataPreprocessor
-from pretrain3d.datasets.info_check import (InfoFileError, check_class_names, check_info_file, require_files,
+from pretrain3d.datasets.info_check import (InfoFileError, check_class_names, check_info_file, naming, require_files,
                                              sample_files)
 
 # Hooks whose run has not begun yet; they see every data loader config before its dataset is built.
@@ -33,7 +34,12 @@ def _watch(runner_type: type) -> None:
     def show_and_build(dataloader, *args, **kwargs):
         for hook in list(_waiting):
             hook.check_config(dataloader)
-        return build(dataloader, *args, **kwargs)
+        with contextlib.ExitStack() as stack:
+            if _waiting and isinstance(dataloader, dict) and isinstance(dataloader.get('dataset'), dict):
+                configs = list(leaf_configs(dataloader['dataset']))
+                if len(configs) == 1 and configs[0].get('ann_file'):
+                    stack.enter_context(naming(str(configs[0].get('type')), configs[0]['ann_file']))
+            return build(dataloader, *args, **kwargs)
 
     show_and_build._shown_to_hooks = True
     runner_type.build_dataloader = staticmethod(show_and_build)

@@ -107,8 +107,11 @@ def _archive_kind(path: str) -> str:
     """``'zip'`` (torch >= 1.6), ``'script'`` (TorchScript) or ``'other'``."""
     if not zipfile.is_zipfile(path):
         return 'other'
-    with zipfile.ZipFile(path) as archive:
-        return 'script' if any(name.endswith('/constants.pkl') for name in archive.namelist()) else 'zip'
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return 'script' if any(name.endswith('/constants.pkl') for name in archive.namelist()) else 'zip'
+    except Exception:  # it ends like one; torch says what is wrong
+        return 'other'
 
 
 def read_file(path: str, drop_objects: bool = False) -> Any:
