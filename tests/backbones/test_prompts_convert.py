@@ -3,9 +3,11 @@ import copy
 
 import pytest
 import torch
-from prompt_scenes import BLOCKS, ENCODER, build, scatter_prompts, scene, take
+from prompt_scenes import BLOCKS, ENCODER, NARROW, build, scatter_prompts, scene, take
+from sparse_scenes import random_sparse, randomise
 from torch import nn
 
+from mmdet3d.models.backbones import MinkUNetBackbone
 from mmdet3d.registry import MODELS
 from pretrain3d.backbones import SparseMinkUNet
 from pretrain3d.backbones.prompts import (DomainPrompts, PDNorm, add_domain, convert, find_prompts, fold_domain,
@@ -103,6 +105,26 @@ def test_stock_encoder_in_its_own_call():
             assert torch.equal(model(*args), plain(*args))
         with pytest.raises(UnknownNameError, match='which domain'):
             model(*args)
+
+
+def test_stock_minkunet_in_its_own_call():
+    """mmdet3d's MinkUNetBackbone, whose forward makes the sparse tensor itself."""
+    plain = MinkUNetBackbone(in_channels=3, num_stages=2, sparseconv_backend='spconv', **copy.deepcopy(NARROW))
+    randomise(plain)
+    sparse = random_sparse((16, 16, 16), (60, 50, 40))
+    args = sparse['voxels'], sparse['coors']
+    for train in (True, False):
+        model = convert(copy.deepcopy(plain.train(train)), NAMES)
+        with model.prompts.use('S3DIS'):
+            assert torch.equal(model(*args), copy.deepcopy(plain)(*args))
+    with model.prompts.use(MIXED):
+        assert torch.equal(model(*args), plain(*args))
+        scatter_prompts(model)
+        mixed = model(*args)
+    with model.prompts.use('ScanNet'):
+        alone = model(*args)
+    own = sparse['coors'][:, 0] == 1
+    assert torch.allclose(alone[own], mixed[own], atol=1e-5) and not torch.allclose(alone, mixed, atol=1e-2)
 
 
 def test_gradients_reach_prompts():

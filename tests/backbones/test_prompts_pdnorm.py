@@ -6,6 +6,7 @@ import torch
 from prompt_scenes import lone_norm
 from torch import nn
 
+from mmdet3d.models.layers import NaiveSyncBatchNorm1d
 from pretrain3d.backbones.prompts import PDNorm
 from pretrain3d.backbones.prompts.domains import DomainPrompts
 
@@ -133,6 +134,20 @@ def test_half_precision_is_normalised_in_float32(kind):
     assert torch.allclose(norm.statistics['B'].running_mean, 0.1 * x.float().mean(0), rtol=1e-5)
     exact = nn.functional.batch_norm(x.float(), None, None, training=True)
     assert (out.float() - exact).abs().max() < 0.02 and torch.isfinite(norm.modulation.weight.grad).all()
+
+
+@pytest.mark.parametrize('kind', [nn.SyncBatchNorm, NaiveSyncBatchNorm1d])
+def test_norms_that_synchronise_do_so_per_domain(kind):
+    """And in one process they are plain ones."""
+    norm, prompts = lone_norm(3, NAMES, kind(3))
+    assert all(type(own) is nn.SyncBatchNorm for own in norm.statistics.values())
+    plain, _ = lone_norm(3, NAMES, nn.BatchNorm1d(3))
+    plain.load_state_dict(norm.state_dict())
+    plain._prompts.load_state_dict(prompts.state_dict())
+    x = torch.randn(6, 3, dtype=torch.float64)
+    with prompts.use('S3DIS'), plain._prompts.use('S3DIS'):
+        assert torch.equal(norm(x), plain(x))
+    assert type(norm.fold('S3DIS')) is kind
 
 
 def test_sharing_of_the_prompts_survives_copies():
