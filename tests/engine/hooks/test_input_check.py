@@ -210,3 +210,16 @@ def test_mmdet3ds_own_example_of_old_boxes(tmp_path):
     shutil.copy(REFERENCE, tmp_path / 'infos.pkl')
     with pytest.raises(InfoFileError, match='width first'):
         run(tmp_path, dataset(tmp_path))
+
+
+def test_a_list_that_passes_the_check_and_that_mmdet3d_cannot_read_is_named(tmp_path):
+    short = dict(box(0, 4.5, 1.8), bbox_3d=[5., 0, 0, 4, 2, 1.5])
+    write_frames(tmp_path, boxes=[box(0, 4.5, 1.8), short])
+    with pytest.raises(InfoFileError, match='NuScenesDataset cannot be made of info file .*infos.pkl .ValueError'):
+        run(tmp_path, dataset(tmp_path))
+    (tmp_path / 'whole').mkdir()
+    write_frames(tmp_path / 'whole')
+    broken = dataset(tmp_path / 'whole')
+    broken['pipeline'][0]['load_dims'] = 5
+    with pytest.raises(TypeError, match='load_dims'):  # no fault of the list
+        run(tmp_path / 'whole', broken)
