@@ -27,6 +27,12 @@ def test_row_groups():
         assert [len(part) for part in parts] == [int((rows == d).sum()) for d in range(4)]
         assert all(torch.equal(part, x[rows == d]) for d, part in enumerate(parts))
         assert torch.equal(groups.join(parts), x)
+        values = x.double().requires_grad_()
+        weights = (1., 2., 3., 4.)
+        assert torch.autograd.gradgradcheck(
+            lambda rows: groups.join([part**3 * w for part, w in zip(groups.split(rows), weights)]), values)
+        groups.join([part * w for part, w in zip(groups.split(values), weights)]).sum().backward()
+        assert torch.equal(values.grad, torch.tensor(weights)[rows][:, None].expand(50, 3).double())
     assert groups.order is None, 'rows that are sorted are not copied'
     assert RowGroups.of(domain[:0], 4).counts == [0] * 4
 

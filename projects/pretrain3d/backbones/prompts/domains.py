@@ -7,11 +7,26 @@ import torch
 from mmengine.dist import all_reduce
 from spconv.pytorch import SparseConvTensor
 from torch import Tensor, nn
+from torch.autograd import Function
 
 from pretrain3d.label_spaces import UnknownNameError
 from pretrain3d.label_spaces.space import unknown
 
 Domains = Union[str, Sequence[str]]
+
+
+class _Permute(Function):
+    """Rows in another order; backward puts the gradients back, where indexing would add them up."""
+
+    @staticmethod
+    def forward(ctx, rows: Tensor, order: Tensor, inverse: Tensor) -> Tensor:
+        ctx.save_for_backward(order, inverse)
+        return rows[order]
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> tuple:
+        order, inverse = ctx.saved_tensors
+        return _Permute.apply(grad, inverse, order), None, None
 
 
 @dataclass
@@ -41,12 +56,12 @@ class RowGroups:
 
     def split(self, rows: Tensor) -> Tuple[Tensor, ...]:
         """(N, ...) -> one (n_d, ...) for each domain."""
-        return (rows if self.order is None else rows[self.order]).split(self.counts)
+        return (rows if self.order is None else _Permute.apply(rows, self.order, self.inverse)).split(self.counts)
 
     def join(self, parts: Sequence[Tensor]) -> Tensor:
         """The inverse of :meth:`split`."""
         rows = torch.cat(list(parts))
-        return rows if self.inverse is None else rows[self.inverse]
+        return rows if self.inverse is None else _Permute.apply(rows, self.inverse, self.order)
 
 
 class DomainBatch:
