@@ -244,7 +244,7 @@ SUBJECTS = [
     Subject('checkpoint', write_checkpoints, ['iter_9.pth'], read_checkpoint('iter_9.pth'), **TORCH),
     Subject('plain checkpoint', write_checkpoints, ['plain.pth'], read_checkpoint('plain.pth'), **TORCH),
     Subject('checkpoint of old torch', write_checkpoints, ['old.pth'], read_checkpoint('old.pth')),
-    Subject('last checkpoint', write_checkpoints, ['iter_9.pth'], read_newest),
+    Subject('last checkpoint', write_checkpoints, ['iter_9.pth', 'last_checkpoint'], read_newest),
 ]
 # What a reader may raise, with the file's name in the message.
 CLEAR = (ValueError, FileNotFoundError, SceneError, WeightsError)

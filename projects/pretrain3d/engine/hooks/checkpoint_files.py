@@ -1,4 +1,5 @@
 """Checkpoint files that are whole or absent, and which of them to resume from."""
+import os
 import zipfile
 from pathlib import Path
 from typing import Any, List, Optional, Tuple, Union
@@ -77,7 +78,8 @@ def newest_whole(work_dir: Path, folder: Path, filename_tmpl: str) -> Tuple[Opti
             wrong.append(f'{pointer} is empty')
         else:
             named = Path(text)
-            if not named.exists() and (folder / named.name).exists():  # the folder has been moved
+            # os.path: it takes whatever garbage the file may hold for a name. The folder may have been moved.
+            if not os.path.exists(named) and os.path.exists(folder / named.name):
                 named = folder / named.name
     patterns = {filename_tmpl.replace('{}', '*'), STOPPED.replace('{}', '*')}
     others = sorted((path for pattern in patterns for path in folder.glob(pattern)),
