@@ -31,8 +31,10 @@ class Modulation(nn.Module):
     def forward(self, prompts: Tensor) -> Tensor:
         """(D, prompt_channels) -> (D, 2, channels), in the precision of the weights also under autocast."""
         with torch.autocast(prompts.device.type, enabled=False):
-            table = F.linear(prompts, self.weight, self.bias)
-        return table.view(len(prompts), 2, -1)
+            # W c^T, not c W^T: the gradient of W then has its layout, and is not copied.
+            table = (self.weight @ prompts.T).T + self.bias
+        # torch's batch norm on the CPU reads scales whatever their strides.
+        return table.contiguous().view(len(prompts), 2, -1)
 
 
 class PDNorm(nn.Module):
