@@ -69,7 +69,8 @@ def test_slurms_variables_are_enough(tmp_path):
     env = environment(tmp_path, SLURM_NTASKS='2', SLURM_NODELIST='localhost', MASTER_ADDR='127.0.0.1',
                       MASTER_PORT=subprocess.run(
                           ['bash', '-c', f'source {ROOT}/tools/_launch.sh; free_port'], stdout=subprocess.PIPE,
-                          env={**os.environ, 'VIRTUAL_ENV': 'mine'}, text=True, check=True).stdout.strip())
+                          env={**os.environ, 'VIRTUAL_ENV': 'mine', 'PATH': f'{Path(sys.executable).parent}:{os.environ["PATH"]}'},
+                          text=True, check=True).stdout.strip())
     command = [sys.executable, str(ROOT / 'tools' / 'train.py'), f'nothing@{MEND}', '--launcher', 'slurm']
     ranks = [subprocess.Popen(command, env={**env, 'SLURM_PROCID': str(rank), 'SLURM_LOCALID': str(rank)}, text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT) for rank in range(2)]
