@@ -145,6 +145,11 @@ def last_checkpoint(work_dir):
 
 def digest(work_dir):
     """One number of everything in the last checkpoint that a run's future and its logs depend on."""
+    return hashlib.sha256('\n'.join(leaves(work_dir)).encode()).hexdigest()
+
+
+def leaves(work_dir):
+    """Everything in the last checkpoint that a run's future and its logs depend on, as lines of text."""
     saved = last_checkpoint(work_dir)
     hub = saved['message_hub']
     logs = {key: [buffer._log_history.tolist(), buffer._count_history.tolist()]
@@ -155,7 +160,7 @@ def digest(work_dir):
     parts = [saved[key] for key in ('state_dict', 'ema_state_dict', 'optimizer', 'param_schedulers')]
     parts += [logs, info, best, saved['exact_resume']['ranks'], saved['exact_resume']['batch'],
               [saved['meta'][key] for key in ('epoch', 'iter')]]
-    return hashlib.sha256('\n'.join(plain(parts)).encode()).hexdigest()
+    return plain(parts)
 
 
 def plain(value):
