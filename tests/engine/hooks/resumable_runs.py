@@ -154,8 +154,8 @@ def leaves(work_dir):
     hub = saved['message_hub']
     logs = {key: [buffer._log_history.tolist(), buffer._count_history.tolist()]
             for key, buffer in hub['log_scalars'].items() if 'time' not in key}
-    info = {key: value for key, value in hub['runtime_info'].items() if key in (
-        'best_score', 'keep_ckpt_ids', 'iter', 'epoch')}
+    # Not its 'iter' and 'epoch': a run that is resumed when all is done notes them once more, ahead by one.
+    info = {key: value for key, value in hub['runtime_info'].items() if key in ('best_score', 'keep_ckpt_ids')}
     best = Path(hub['runtime_info']['best_ckpt']).name if 'best_ckpt' in hub['runtime_info'] else None
     parts = [saved[key] for key in ('state_dict', 'ema_state_dict', 'optimizer', 'param_schedulers')]
     parts += [logs, info, best, saved['exact_resume']['ranks'], saved['exact_resume']['batch'],
