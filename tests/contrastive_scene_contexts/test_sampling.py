@@ -1,7 +1,7 @@
 """From point pairs to contrasted voxels, against loops over points."""
 import torch
 
-from pretrain3d.contrastive_scene_contexts.sampling import sample_pairs, voxel_pairs, voxel_positions
+from pretrain3d.contrastive_scene_contexts.sampling import sample_pairs, voxel_pairs
 from pretrain3d.datasets.sparse_batch import build_sparse_batch
 
 SIZES = ((40, 30), (0, 5), (25, 60))
@@ -100,12 +100,3 @@ def test_no_matches_at_all():
     _, sparse, pairs = drawn()
     nothing = voxel_pairs([pair[:0] for pair in pairs], *sparse)
     assert len(nothing) == 0 and len(sample_pairs(nothing, 5, [1, 2, 3])) == 0
-
-
-def test_a_voxel_lies_at_the_mean_of_its_points():
-    clouds, sparse, _ = drawn()
-    positions = voxel_positions(clouds[0], sparse[0])
-    rows = torch.cat(sparse[0]['point2voxel'])
-    cloud = torch.cat(clouds[0])[:, :3]
-    wanted = torch.stack([cloud[rows == row].mean(0) for row in range(len(sparse[0]['coors']))])
-    assert torch.allclose(positions, wanted)

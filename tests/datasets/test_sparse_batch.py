@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from pretrain3d.datasets.sparse_batch import build_sparse_batch, gather_points, vote_voxel_labels
+from pretrain3d.datasets.sparse_batch import build_sparse_batch, gather_points, vote_voxel_labels, voxel_positions
 
 SIZE = (0.2, 0.25, 0.5)
 
@@ -117,3 +117,12 @@ def test_same_on_the_gpu():
                              ranks=[rank.to('cuda') for rank in ranks])
     assert torch.equal(cpu['coors'], gpu['coors'].cpu()) and torch.equal(cpu['voxels'], gpu['voxels'].cpu())
     assert all(torch.equal(a, b.cpu()) for a, b in zip(cpu['point2voxel'], gpu['point2voxel']))
+
+
+@pytest.mark.parametrize('limits', [None, (0, 0, 0, 2, 2, 2)])
+def test_a_voxel_lies_at_the_mean_of_its_points(limits):
+    points = clouds(sizes=(400, 0, 250))
+    sparse = build_sparse_batch(points, SIZE, limits)
+    rows, cloud = torch.cat(sparse['point2voxel']), torch.cat(points)[:, :3]
+    wanted = torch.stack([cloud[rows == row].mean(0) for row in range(len(sparse['coors']))])
+    assert len(wanted) > 50 and torch.allclose(voxel_positions(points, sparse), wanted)

@@ -9,8 +9,9 @@ from torch import Tensor
 from mmdet3d.registry import MODELS
 from pretrain3d.heads.point_info_nce import full_precision
 from pretrain3d.heads.reduction import gather_rows, global_mean
+from pretrain3d.pretext.draws import make_generator
 
-from .sampling import STREAM, make_generator
+from .sampling import STREAM
 
 
 @torch.no_grad()

@@ -1,19 +1,19 @@
 """The pretext head: project both views, draw matches, contrast them."""
 import inspect
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, Optional
 
 import torch
 import torch.nn.functional as F
 from mmdet3d.registry import MODELS
 from torch import Tensor, nn
 
+from pretrain3d.datasets.sparse_batch import voxel_positions
 from pretrain3d.heads.point_info_nce import full_precision
+from pretrain3d.heads.retrieval import retrieval
 from pretrain3d.pretext import Encoded, PretextHead
+from pretrain3d.pretext.draws import sample_seeds
 
-from .sampling import VoxelPairs, sample_pairs, voxel_pairs, voxel_positions
-
-# Anchors whose best key is looked up for the log; more would cost as much as the loss.
-RETRIEVED = 256
+from .sampling import sample_pairs, voxel_pairs
 
 
 @MODELS.register_module()
@@ -65,7 +65,7 @@ class SceneContextsHead(PretextHead):
                            "'pairs' in the keys of PackPretrain3DInputs")
         views = [encoded[name] for name in self.views]
         every = voxel_pairs(inputs['pairs'], views[0].sparse, views[1].sparse)
-        seeds = _seeds(data_samples, every.num_scenes)
+        seeds = sample_seeds(data_samples, every.num_scenes)
         sampled = sample_pairs(every, self.samples_per_scene, seeds, self.distinct_queries)
         query = self.embed(views[0].features[sampled.query_rows])
         key = self.embed(views[1].features[sampled.key_rows])
@@ -83,7 +83,8 @@ class SceneContextsHead(PretextHead):
             voxel_scenes=lambda: [view.sparse['coors'][:, 0].long() for view in views])
         loss = self.criterion(**{name: offers[name]() for name in self.wanted if name in offers})
         matches = query.new_tensor(len(sampled) / max(1, every.num_scenes))
-        return dict(loss_contrast=loss, matches=matches, retrieval=retrieval(query, key, sampled))
+        return dict(loss_contrast=loss, matches=matches,
+                    retrieval=retrieval(query, key, sampled.scene, sampled.key_rows))
 
     def _positions(self, view: Encoded, inputs: Dict[str, Any]) -> Tensor:
         """(N0, 3) where the voxels of the first view lie."""
@@ -93,27 +94,3 @@ class SceneContextsHead(PretextHead):
             raise KeyError(f"view {self.views[0]!r} holds no {name!r} (but {sorted(source)}): name it in point_keys of "
                            "PackPretrain3DInputs, or give the loss frame='augmented'")
         return voxel_positions(source[name], view.sparse)
-
-
-def _seeds(data_samples: Optional[list], num_scenes: int) -> List[Optional[int]]:
-    """``voxel_seed`` of every sample, ``None`` where the packer wrote none."""
-    if not data_samples:
-        return [None] * num_scenes
-    return [sample.metainfo.get('voxel_seed') for sample in data_samples]
-
-
-@torch.no_grad()
-def retrieval(query: Tensor, key: Tensor, pairs: VoxelPairs) -> Tensor:
-    """Share of up to 256 evenly spaced queries of this rank whose nearest key within their scene is their own.
-
-    Args:
-        query, key: (M, C).
-        pairs: the M pairs they come from. Keys may repeat, so it is the key's row that counts.
-    """
-    picked = torch.arange(0, len(query), max(1, -(-len(query) // RETRIEVED)), device=query.device)
-    if len(picked) == 0:
-        return query.new_zeros(())
-    likeness = query[picked] @ key.T
-    likeness = likeness.masked_fill(pairs.scene[picked, None] != pairs.scene, float('-inf'))
-    hits = pairs.key_rows[likeness.argmax(1)] == pairs.key_rows[picked]
-    return hits.to(query.dtype).mean()

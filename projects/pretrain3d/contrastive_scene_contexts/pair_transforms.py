@@ -23,8 +23,7 @@ from mmdet3d.structures.points import DepthPoints
 from pretrain3d.converters.pairs.neighbours import RadiusIndex
 from pretrain3d.converters.pairs.storage import read_frame, read_table
 from pretrain3d.datasets.point_index import AddPointIndex, sample_name, split_index
-
-WORLD_KEY = 'xyz_world'
+from pretrain3d.datasets.views import WORLD_KEY
 
 
 @TRANSFORMS.register_module()
@@ -128,28 +127,6 @@ class TakeFrame(BaseTransform):
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(view={self.view!r})'
-
-
-@TRANSFORMS.register_module()
-class KeepWorldCoordinates(BaseTransform):
-    """Remember where the points are now; place it beside ``AddPointIndex``, before anything that moves points.
-
-    Required Keys:
-
-    - points (BasePoints)
-
-    Added Keys:
-
-    - xyz_world (np.ndarray): (n, 3) float32
-    """
-
-    def transform(self, results: dict) -> dict:
-        """Copy the coordinates."""
-        results[WORLD_KEY] = results['points'].tensor[:, :3].numpy().astype(np.float32, copy=True)
-        return results
-
-    def __repr__(self) -> str:
-        return f'{type(self).__name__}()'
 
 
 @TRANSFORMS.register_module()

@@ -2,11 +2,10 @@
 from dataclasses import dataclass
 from typing import Any, Dict, List, Optional, Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from pretrain3d.ops import segment_mean
+from pretrain3d.pretext.draws import draw
 
 # Tells these draws apart from those of the data preprocessor, which start from the same seed.
 STREAM = 1000
@@ -55,23 +54,6 @@ def voxel_pairs(pairs: Sequence[Tensor], sparse0: Dict[str, Any], sparse1: Dict[
     return VoxelPairs(query, number - query * width, sparse0['coors'][:, 0].long()[query], size)
 
 
-def draw(scene: Tensor, num_scenes: int, seeds: Sequence[Optional[int]], stream: int) -> Tensor:
-    """Uniform numbers in [0, 1), float64, for rows sorted by scene; each scene by its own seed, on the CPU, so that
-    they depend neither on the batch nor on the device. A seed of ``None`` takes torch's global generator."""
-    counts = torch.bincount(scene, minlength=num_scenes).tolist()
-    numbers = [torch.rand(count, generator=make_generator(seed, stream), dtype=torch.float64)
-               for count, seed in zip(counts, seeds)]
-    return torch.cat(numbers).to(scene.device)
-
-
-def make_generator(seed: Optional[int], stream: int) -> Optional[torch.Generator]:
-    """CPU generator of a sample's seed and the number of a draw; ``None`` for ``None``."""
-    if seed is None:
-        return None
-    word = np.random.SeedSequence((seed, stream)).generate_state(1)[0]  # torch looks at 32 bits of a seed only
-    return torch.Generator().manual_seed(int(word))
-
-
 def sample_pairs(pairs: VoxelPairs, samples_per_scene: int, seeds: Sequence[Optional[int]],
                  distinct_queries: bool = True) -> VoxelPairs:
     """Draw the pairs to contrast, without replacement.
@@ -98,15 +80,3 @@ def sample_pairs(pairs: VoxelPairs, samples_per_scene: int, seeds: Sequence[Opti
     sizes = torch.bincount(pairs.scene, minlength=pairs.num_scenes)
     place = torch.arange(len(pairs), device=order.device) - (sizes.cumsum(0) - sizes)[pairs.scene]
     return pairs[order[place < samples_per_scene].sort().values]
-
-
-def voxel_positions(points: List[Tensor], sparse: Dict[str, Any]) -> Tensor:
-    """Mean position (N, 3) of the points of every voxel.
-
-    Args:
-        points: per sample (n_i, >= 3), x, y, z first.
-        sparse: sparse batch of the same points.
-    """
-    xyz, rows = torch.cat([cloud[:, :3] for cloud in points]), torch.cat(list(sparse['point2voxel']))
-    inside = rows >= 0
-    return segment_mean(xyz[inside], rows[inside], len(sparse['coors']))

@@ -11,10 +11,10 @@ from .point_index import AddPointIndex
 from .preprocessor import Pretrain3DDataPreprocessor
 from .samplers import SeededInfiniteSampler, SeededSampler
 from . import scannet_boxes, scannet_splits, transforms_indoor  # noqa: F401  (registers)
-from .views import MakeViews
+from .views import KeepWorldCoordinates, MakeViews
 
 __all__ = [
-    'AddPointIndex', 'InfoFileError', 'LoadAnnotationsChecked', 'LoadPointsChecked', 'MakeViews',
-    'PackPretrain3DInputs', 'Pretrain3DDataPreprocessor', 'SeededInfiniteSampler', 'SeededSampler', 'UpdateCameras',
-    'check_info_file'
+    'AddPointIndex', 'InfoFileError', 'KeepWorldCoordinates', 'LoadAnnotationsChecked', 'LoadPointsChecked',
+    'MakeViews', 'PackPretrain3DInputs', 'Pretrain3DDataPreprocessor', 'SeededInfiniteSampler', 'SeededSampler',
+    'UpdateCameras', 'check_info_file'
 ]

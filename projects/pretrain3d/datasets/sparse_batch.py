@@ -143,3 +143,15 @@ def gather_points(values: Tensor, sparse: Dict[str, Any], fill: float = 0.) -> L
     padded = torch.cat([values, values.new_full((1, *values.shape[1:]), fill)])
     # -1 addresses the appended row.
     return [padded[rows] for rows in sparse['point2voxel']]
+
+
+def voxel_positions(points: List[Tensor], sparse: Dict[str, Any]) -> Tensor:
+    """Mean position (N, 3) of the points of every voxel.
+
+    Args:
+        points: per sample (n_i, >= 3), x, y, z first.
+        sparse: sparse batch of the same points.
+    """
+    xyz, rows = torch.cat([cloud[:, :3] for cloud in points]), torch.cat(list(sparse['point2voxel']))
+    inside = rows >= 0
+    return segment_mean(xyz[inside], rows[inside], len(sparse['coors']))

@@ -2,9 +2,12 @@
 import copy
 from typing import Dict, List
 
+import numpy as np
 from mmcv.transforms import BaseTransform, Compose
 
 from mmdet3d.registry import TRANSFORMS
+
+WORLD_KEY = 'xyz_world'
 
 
 @TRANSFORMS.register_module()
@@ -45,3 +48,25 @@ class MakeViews(BaseTransform):
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(views={self.views})'
+
+
+@TRANSFORMS.register_module()
+class KeepWorldCoordinates(BaseTransform):
+    """Remember where the points are now; place it beside ``AddPointIndex``, before anything that moves points.
+
+    Required Keys:
+
+    - points (BasePoints)
+
+    Added Keys:
+
+    - xyz_world (np.ndarray): (n, 3) float32
+    """
+
+    def transform(self, results: dict) -> dict:
+        """Copy the coordinates."""
+        results[WORLD_KEY] = results['points'].tensor[:, :3].numpy().astype(np.float32, copy=True)
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}()'
