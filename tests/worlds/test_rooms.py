@@ -11,6 +11,7 @@ from plyfile import PlyData
 from pretrain3d.label_spaces import get_label_space
 from pretrain3d.worlds.render import Caster
 from pretrain3d.worlds.rooms import build as building
+from pretrain3d.worlds.rooms import scannet_layout
 from pretrain3d.worlds.rooms.furniture import ARCHETYPES, footprint
 from pretrain3d.worlds.rooms.layout import KINDS, RECIPES, furnish
 from pretrain3d.worlds.rooms.presets import PRESETS, Preset
@@ -137,7 +138,7 @@ def test_an_interrupted_scan_leaves_nothing(tmp_path, monkeypatch):
     def full(*args):
         raise OSError(28, 'No space left on device')
 
-    monkeypatch.setattr(building, 'write_frames', full)
+    monkeypatch.setattr(scannet_layout, 'write_frames', full)
     with pytest.raises(OSError):
         building.draw_scan(tmp_path, 0, SMALL, 0)
     assert not list((tmp_path / 'scans').iterdir())

@@ -5,12 +5,12 @@ from typing import List, Optional, Tuple
 import numpy as np
 
 from ..shapes import Item, Part, box, rotation_z, translation
-from ..textures import draw
-from .furniture import ARCHETYPES, footprint
+from ..textures import Texture, draw
+from .furniture import footprint
+from .style import Style
 
 WALL_THICKNESS = 0.12
-# What a kind of room holds: (archetype, fewest, most, where). 'wall': back to a wall; 'free': anywhere; 'hang': on a
-# wall above the floor; 'on:X': on top of an X; 'front:X': before an X.
+# What homes hold, by kind of room; the lines are explained in style.py.
 RECIPES = dict(
     bedroom=(('door', 1, 1, 'hang'), ('window', 1, 1, 'hang'), ('bed', 1, 1, 'wall'), ('cabinet', 1, 2, 'wall'),
              ('desk', 1, 1, 'wall'), ('chair', 1, 2, 'front:desk'), ('curtain', 1, 2, 'hang'), ('picture', 1, 2, 'hang'),
@@ -30,6 +30,7 @@ RECIPES = dict(
             ('monitor', 1, 2, 'on:desk'), ('trash_can', 1, 1, 'free'), ('picture', 0, 2, 'hang'), ('ottoman', 0, 1, 'free'),
             ('carton', 0, 2, 'free')))
 KINDS = tuple(RECIPES)
+HOMES = Style(RECIPES, sizes=dict(bathroom=((2.4, 3.1), (2.4, 3.1))), plain=('bathroom',))
 TRIES = 60
 
 
@@ -82,15 +83,13 @@ def _corner_walls(corners: List[Tuple[float, float]]) -> List[Wall]:
     return [Wall(points[i], points[(i + 1) % len(points)]) for i in range(len(points))]
 
 
-def shell(rng: np.random.Generator, kind: str) -> Tuple[list, List[Wall]]:
+def shell(rng: np.random.Generator, kind: str, style: Style = HOMES) -> Tuple[list, List[Wall]]:
     """Floor rectangles (x0, y0, x1, y1) and walls of a room of ``kind``; some L-shaped, some of two rooms."""
-    small = kind == 'bathroom'
-    sizes = ((2.4, 3.1), (2.4, 3.1)) if small else ((3.4, 4.6), (3.2, 4.2))
-    width, depth = (rng.uniform(*bounds) for bounds in sizes)
+    width, depth = (rng.uniform(*bounds) for bounds in (style.sizes or {}).get(kind, style.size))
     shape = rng.random()
-    if small or shape < 0.6:
+    if kind in style.plain or shape < style.shapes[0]:
         return [(0, 0, width, depth)], _corner_walls([(0, 0), (width, 0), (width, depth), (0, depth)])
-    if shape < 0.82:
+    if shape < style.shapes[1]:
         cut_x, cut_y = width * rng.uniform(0.55, 0.7), depth * rng.uniform(0.5, 0.65)
         corners = [(0, 0), (width, 0), (width, cut_y), (cut_x, cut_y), (cut_x, depth), (0, depth)]
         return [(0, 0, width, cut_y), (0, 0, cut_x, depth)], _corner_walls(corners)
@@ -102,14 +101,19 @@ def shell(rng: np.random.Generator, kind: str) -> Tuple[list, List[Wall]]:
     return [(0, 0, width, depth), (width + WALL_THICKNESS, 0, width + extra, depth)], walls
 
 
-def _shell_items(rng: np.random.Generator, floors, walls: List[Wall], height: float) -> List[Item]:
-    paint, ground = draw(rng, ('paint', 'paint', 'white', 'stone'), 0.3), draw(rng, ('wood', 'stone', 'fabric'), 0.25)
-    accent = draw(rng, ('paint', 'fabric'), 0.3)
+def _shell_items(rng: np.random.Generator, floors, walls: List[Wall], height: float, style: Style) -> List[Item]:
+    paint, ground = draw(rng, style.paint, 0.3), draw(rng, style.ground, 0.25)
+    accent = draw(rng, style.accent, 0.3)
     low = np.min([f[:2] for f in floors], 0)
     high = np.max([f[2:] for f in floors], 0)
-    ground_boxes = tuple(box((f[2] - f[0], f[3] - f[1], 0.1), ((f[0] + f[2]) / 2, (f[1] + f[3]) / 2, -0.05), ground)
-                         for f in _disjoint(floors, low, high))
-    items = [Item('floor', ground_boxes)]
+
+    def slab(z: float, texture: Texture) -> Tuple[Part, ...]:
+        return tuple(box((f[2] - f[0], f[3] - f[1], 0.1), ((f[0] + f[2]) / 2, (f[1] + f[3]) / 2, z), texture)
+                     for f in _disjoint(floors, low, high))
+
+    items = [Item('floor', slab(-0.05, ground))]
+    if style.ceiling:
+        items.append(Item('ceiling', slab(height + 0.05, draw(rng, style.ceiling, 0.4))))
     for index, wall in enumerate(walls):
         middle = (wall.start + wall.end) / 2 - wall.inward * WALL_THICKNESS / 2
         part = box((wall.length, WALL_THICKNESS, height), (0, 0, height / 2), accent if index == 1 else paint)
@@ -130,24 +134,30 @@ def _disjoint(floors, low, high):
 class Furnisher:
     """Places items so that their footprints neither collide nor leave the floor."""
 
-    def __init__(self, rng: np.random.Generator, floors, walls: List[Wall]) -> None:
-        self.rng, self.floors, self.walls = rng, floors, walls
+    def __init__(self, rng: np.random.Generator, floors, walls: List[Wall], style: Style = HOMES) -> None:
+        self.rng, self.floors, self.walls, self.style = rng, floors, walls, style
         self.items: List[Item] = []
         self.names: List[str] = []
         self.boxes: List[Tuple[np.ndarray, np.ndarray]] = []
+        self.stacked: List[bool] = []
+
+    def keep(self, name: str, item: Item, stacked: bool = False) -> None:
+        """Let ``item`` be there: what is placed later keeps clear of it."""
+        self.items.append(item)
+        self.names.append(name)
+        self.boxes.append(footprint(item))
+        self.stacked.append(stacked)
 
     def place(self, name: str, where: str) -> Optional[Item]:
         """Try to place one ``name``; ``None`` when the room is too full for it."""
         for _ in range(TRIES):
-            item = ARCHETYPES[name](self.rng)
+            item = self.style.archetype(name)(self.rng)
             pose = self._pose(item, where)
             if pose is None:
                 return None
             moved = item.moved(pose)
             if self._fits(moved, where):
-                self.items.append(moved)
-                self.names.append(name)
-                self.boxes.append(footprint(moved))
+                self.keep(name, moved, where.startswith('on:'))
                 return moved
         return None
 
@@ -205,7 +215,7 @@ class Furnisher:
     def _fits(self, item: Item, where: str) -> bool:
         low, high = footprint(item)
         if where.startswith('on:'):
-            others = [b for name, b in zip(self.names, self.boxes) if name in ('pillow', 'monitor')]
+            others = [b for stacked, b in zip(self.stacked, self.boxes) if stacked]
         else:
             # A chair may stand tucked under its own table.
             anchor = where.partition(':')[2]
@@ -223,14 +233,16 @@ class Furnisher:
                    for x0, y0, x1, y1 in self.floors)
 
 
-def furnish(rng: np.random.Generator, kind: str) -> Room:
-    """Draw a room of ``kind`` (one of :data:`KINDS`) with its furniture."""
-    if kind not in RECIPES:
-        raise ValueError(f'unknown kind of room {kind!r}; choose one of {KINDS}')
-    floors, walls = shell(rng, kind)
-    height = rng.uniform(2.35, 2.6)
-    furnisher = Furnisher(rng, floors, walls)
-    for name, fewest, most, where in RECIPES[kind]:
+def furnish(rng: np.random.Generator, kind: str, style: Style = HOMES) -> Room:
+    """Draw a room of ``kind`` (one of ``style.kinds``) with its furniture."""
+    if kind not in style.recipes:
+        raise ValueError(f'unknown kind of room {kind!r}; choose one of {style.kinds}')
+    floors, walls = shell(rng, kind, style)
+    height = rng.uniform(*style.height)
+    furnisher = Furnisher(rng, floors, walls, style)
+    for item in style.structure(rng, kind, floors, walls, height) if style.structure else ():
+        furnisher.keep(item.category, item)
+    for name, fewest, most, where in style.recipes[kind]:
         for _ in range(int(rng.integers(fewest, most + 1))):
             furnisher.place(name, where)
-    return Room(kind, floors, walls, height, _shell_items(rng, floors, walls, height) + furnisher.items)
+    return Room(kind, floors, walls, height, _shell_items(rng, floors, walls, height, style) + furnisher.items)

@@ -15,8 +15,13 @@ from PIL import Image
 
 from ...files import write_atomic
 from ...label_spaces import get_label_space
-from .frames import Frame, Intrinsics
-from .scan import Scan
+from ..render import Caster
+from ..shapes import rotation_z, translation
+from .frames import Frame, Intrinsics, shoot, stations, walk
+from .layout import KINDS, furnish
+from .presets import PRESETS, VERSION, Preset
+from .scan import Scan, scan_room
+from .variants import Variant
 
 LABEL_TABLE = 'scannetv2-labels.combined.tsv'
 # Raw category -> (NYU40 id, NYU40 class). Ids of the 200-class benchmark come from its label space.
@@ -30,6 +35,37 @@ NYU40: Dict[str, Tuple[int, str]] = {
     'nightstand': (32, 'night stand'), 'toilet': (33, 'toilet'), 'sink': (34, 'sink'), 'lamp': (35, 'lamp'),
     'bathtub': (36, 'bathtub'), 'trash can': (39, 'otherfurniture'), 'ottoman': (39, 'otherfurniture'),
     'monitor': (40, 'otherprop')}
+
+
+def scan_names(preset: Preset) -> Tuple[List[str], List[str]]:
+    """Names of the train and val scans; val follows train, as one sequence of rooms."""
+    names = [f'scene{index:04d}_00' for index in range(preset.train + preset.val)]
+    return names[:preset.train], names[preset.train:]
+
+
+def draw(rng: np.random.Generator, folder: Path, index: int, preset: Preset) -> None:
+    """Draw scan ``index`` into ``folder``: a home, seen by a hand-held RGB-D camera."""
+    name = f'scene{index:04d}_00'
+    room = furnish(rng, KINDS[index % len(KINDS)])
+    caster = Caster(room.parts)
+    rounds = stations(rng, room, caster, preset.frames)
+    scan = scan_room(rng, room, caster, [pose for points in rounds for pose in points], preset.spacing)
+    # The sensor's world frame is not aligned with the walls: turn and shift everything, and store the way back.
+    to_sensor = translation(*rng.uniform(0.5, 3.0, 2), rng.uniform(-0.1, 0.1)) @ rotation_z(rng.uniform(-np.pi, np.pi))
+    camera = Intrinsics(preset.width, preset.height, preset.width * 0.87)
+    frames = []
+    for pose in walk(rng, rounds, caster):
+        frame = shoot(rng, caster, pose, camera)
+        frames.append(Frame(frame.colour, frame.depth, to_sensor @ frame.pose))
+    scan.xyz = scan.xyz @ to_sensor[:3, :3].T + to_sensor[:3, 3]
+    write_scan(folder, name, scan, [item.category for item in room.items], np.linalg.inv(to_sensor))
+    write_frames(folder, name, frames, camera)
+
+
+def finish(root: Path, preset: Preset) -> None:
+    """Write the label table and the lists of both splits."""
+    write_label_table(root)
+    write_lists(root, *scan_names(preset))
 
 
 def write_label_table(root: Path) -> None:
@@ -111,3 +147,8 @@ def _write_ply(path: Path, xyz: np.ndarray, rgb: np.ndarray, faces: np.ndarray, 
     face = np.empty(len(faces), [('vertex_indices', 'i4', (3,))])
     face['vertex_indices'] = faces
     PlyData([PlyElement.describe(vertex, 'vertex'), PlyElement.describe(face, 'face')]).write(str(path))
+
+
+VARIANT = Variant(
+    mark='rooms', version=VERSION, presets=PRESETS, draw=draw, finish=finish,
+    folders=lambda preset: [f'scans/{name}' for split in scan_names(preset) for name in split])
