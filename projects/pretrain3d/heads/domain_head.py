@@ -96,6 +96,19 @@ class DomainHead(BaseModule):
         """Loss of rows of one domain (``None``: the only one); see :meth:`loss_by_domain`."""
         return self.loss_by_domain({self.check_domain(domain): (features, labels)})
 
+    def check_labels(self, domain: str, features: Tensor, labels: Tensor) -> Tensor:
+        """The labels as int64. ValueError: one for another row, or outside the label space of the domain."""
+        number = len(self.class_names[self.check_domain(domain)])
+        labels = labels.long()
+        if labels.shape != features.shape[:1]:
+            raise ValueError(f'{features.shape[0]} rows but labels of shape {tuple(labels.shape)}')
+        if not labels.is_cuda and len(labels) and not 0 <= labels.min() <= labels.max() <= number:
+            # A GPU asserts this by itself.
+            raise ValueError(
+                f'labels of {domain} lie in [{labels.min()}, {labels.max()}] but must be in [0, {number}), or '
+                f'{number} for unlabelled; map them in the pipeline (PointSegClassMapping)')
+        return labels
+
     def loss_by_domain(self, parts: Mapping[str, Tuple[Tensor, Tensor]]) -> Dict[str, Tensor]:
         """Loss of a batch.
 
@@ -110,15 +123,8 @@ class DomainHead(BaseModule):
         total = sum(parameter.sum() for parameter in self.parameters()) * 0
         count = torch.zeros((), dtype=torch.int64, device=total.device)
         for domain, (features, labels) in parts.items():
-            number = len(self.class_names[self.check_domain(domain)])
-            labels = labels.long()
-            if labels.shape != features.shape[:1]:
-                raise ValueError(f'{features.shape[0]} rows but labels of shape {tuple(labels.shape)}')
-            if not labels.is_cuda and len(labels) and not 0 <= labels.min() <= labels.max() <= number:
-                # A GPU asserts this by itself.
-                raise ValueError(
-                    f'labels of {domain} lie in [{labels.min()}, {labels.max()}] but must be in [0, {number}), or '
-                    f'{number} for unlabelled; map them in the pipeline (PointSegClassMapping)')
+            labels = self.check_labels(domain, features, labels)
+            number = len(self.class_names[domain])
             logits = self.logits(features, domain)
             logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
             total = total + F.cross_entropy(logits, labels, ignore_index=number, reduction='sum')
