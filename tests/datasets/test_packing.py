@@ -94,3 +94,12 @@ def test_meta_keys():
 def test_test_time_augmentation():
     packed = PackPretrain3DInputs(keys=('points', ))([sample(), sample()])
     assert len(packed) == 2
+
+
+def test_a_sample_says_its_domain():
+    pack = PackPretrain3DInputs(keys=('points', ), domain='S3DIS')
+    assert pack(sample())['data_samples'].metainfo['domain'] == 'S3DIS' and "'S3DIS'" in repr(pack)
+    assert 'domain' not in PackPretrain3DInputs(keys=('points', ))(sample())['data_samples'].metainfo
+    for wrong in ('', 3):
+        with pytest.raises(ValueError, match='name of the data set'):
+            PackPretrain3DInputs(keys=('points', ), domain=wrong)

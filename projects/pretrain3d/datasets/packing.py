@@ -47,10 +47,14 @@ class PackPretrain3DInputs(Pack3DDetInputs):
         point_keys (Sequence[str]): Per-point arrays (n, ...), n points as they were at ``AddPointIndex``.
         meta_keys (Sequence[str], optional): As in ``Pack3DDetInputs``. Defaults to None: mmdet3d's own list and the
             augmentation matrices of ``UpdateCameras``.
+        domain (str, optional): Name of the data set among those that are trained together ('ScanNet', 'S3DIS', ...),
+            written to ``data_sample.metainfo['domain']``. Defaults to None: the sample does not say.
     """
 
     def __init__(self, keys: Sequence[str], point_keys: Sequence[str] = (),
-                 meta_keys: Optional[Sequence[str]] = None) -> None:
+                 meta_keys: Optional[Sequence[str]] = None, domain: Optional[str] = None) -> None:
+        if domain is not None and (not isinstance(domain, str) or not domain):
+            raise ValueError(f"domain is {domain!r}; it must be the name of the data set, e.g. 'ScanNet'")
         known = (*self.INPUTS_KEYS, *self.INSTANCEDATA_3D_KEYS, *self.INSTANCEDATA_2D_KEYS, *self.SEG_KEYS)
         wrong = [key for key in point_keys if key in _RIDES_ALONG]
         if wrong:
@@ -61,6 +65,7 @@ class PackPretrain3DInputs(Pack3DDetInputs):
         else:
             self.meta_keys = tuple(meta_keys)
         self.point_keys = tuple(point_keys)
+        self.domain = domain
         self.extra_keys = tuple(key for key in keys if key not in known and key != 'views' and key not in point_keys)
 
     def pack_single_results(self, results: dict) -> dict:
@@ -88,6 +93,8 @@ class PackPretrain3DInputs(Pack3DDetInputs):
         if views is not None:
             packed['inputs']['views'] = {name: self._pack_view(view) for name, view in views.items()}
         packed['data_samples'].set_metainfo(dict(voxel_seed=int(np.random.randint(2 ** 31 - 1))))
+        if self.domain is not None:
+            packed['data_samples'].set_metainfo(dict(domain=self.domain))
         return packed
 
     def _pack_view(self, view: dict) -> Dict[str, Any]:
@@ -123,4 +130,4 @@ class PackPretrain3DInputs(Pack3DDetInputs):
 
     def __repr__(self) -> str:
         return (f'{type(self).__name__}(keys={self.keys + self.extra_keys}, point_keys={self.point_keys}, '
-                f'meta_keys={self.meta_keys})')
+                f'meta_keys={self.meta_keys}, domain={self.domain!r})')
