@@ -83,12 +83,24 @@ FAMILIES = dict(
     metal=((0.55, 0.65), (0.02, 0.12), (0.3, 0.75)),
     paint=((0.0, 1.0), (0.05, 0.25), (0.65, 0.95)),
     stone=((0.05, 0.15), (0.02, 0.15), (0.35, 0.7)),
-    vivid=((0.0, 1.0), (0.5, 0.9), (0.4, 0.9)))
+    vivid=((0.0, 1.0), (0.5, 0.9), (0.4, 0.9)),
+    # Offices.
+    plaster=((0.09, 0.14), (0.04, 0.16), (0.78, 0.95)),
+    carpet=((0.5, 0.72), (0.05, 0.25), (0.25, 0.45)),
+    vinyl=((0.08, 0.13), (0.1, 0.25), (0.55, 0.75)),
+    laminate=((0.08, 0.11), (0.2, 0.45), (0.6, 0.85)),
+    mesh=((0.55, 0.7), (0.0, 0.2), (0.08, 0.25)),
+    leather=((0.0, 0.08), (0.3, 0.7), (0.12, 0.4)),
+    upholstery=((0.5, 0.68), (0.35, 0.65), (0.3, 0.55)),
+    steel=((0.5, 0.7), (0.0, 0.06), (0.45, 0.7)),
+    enamel=((0.1, 0.16), (0.0, 0.05), (0.88, 0.99)))
 PATTERNS = dict(
     wood=('grain', 'grain', 'plain'), oak=('grain', 'plain'), walnut=('grain', 'plain'),
     red_cloth=('plain', 'stripes'), green_cloth=('plain', 'speckle'), blue_cloth=('plain', 'checker'), fabric=('plain', 'speckle', 'stripes', 'checker'), white=('plain',),
     metal=('plain', 'plain', 'stripes'), paint=('plain', 'plain', 'plain', 'stripes'),
-    stone=('speckle', 'checker', 'plain'), vivid=('speckle', 'checker', 'stripes', 'grain'))
+    stone=('speckle', 'checker', 'plain'), vivid=('speckle', 'checker', 'stripes', 'grain'),
+    plaster=('plain',), carpet=('speckle', 'checker'), vinyl=('plain', 'checker'), laminate=('plain', 'grain'),
+    mesh=('plain',), leather=('plain',), upholstery=('speckle', 'plain'), steel=('plain',), enamel=('plain',))
 
 
 def draw(rng: np.random.Generator, families: Sequence[str], scale: float = 0.1) -> Texture:

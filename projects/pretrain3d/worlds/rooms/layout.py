@@ -195,12 +195,23 @@ class Furnisher:
         front = -heading[:2, 1]
         side = heading[:2, 0]
         half = np.abs((base_high - base_low)[:2] @ np.abs(np.stack([side, front], 1))) / 2
+        if relation == 'around':
+            return self._around(centre, half, np.stack([side, front], 1), high[1])
         turn = rng.integers(4) * np.pi / 2 if anchor == 'table' else 0.0
         cloth = anchor == 'bathtub'
         offset = front * (half[1] + (0.1 if cloth else high[1] * 0.6)) + side * rng.uniform(-0.4, 0.4) * half[0]
         turned = rotation_z(turn)[:2, :2] @ offset
         yaw = np.arctan2(heading[1, 0], heading[0, 0]) + turn + (0 if cloth else np.pi + rng.normal(0, 0.2))
         return translation(*(centre + turned)) @ rotation_z(yaw)
+
+    def _around(self, centre: np.ndarray, half: np.ndarray, axes: np.ndarray, reach: float) -> np.ndarray:
+        """Pose (4, 4) at any side of what stands at ``centre`` (2,) with half extents ``half`` (2,) along the columns of
+        ``axes`` (2, 2), facing it; long sides are chosen more often."""
+        rng = self.rng
+        along = int(rng.random() < half[1] / half.sum())  # the axis that the side runs along
+        away = axes[:, 1 - along] * rng.choice((-1, 1))
+        spot = centre + away * (half[1 - along] + reach * 0.7) + axes[:, along] * half[along] * rng.uniform(-0.85, 0.85)
+        return translation(*spot) @ rotation_z(np.arctan2(away[1], away[0]) - np.pi / 2 + rng.normal(0, 0.15))
 
     def _top(self, row: int, spot: np.ndarray) -> float:
         """Height of the highest flat part of item ``row`` under ``spot`` (2,)."""

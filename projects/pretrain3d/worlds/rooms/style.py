@@ -8,7 +8,8 @@ from ..shapes import Item
 from .furniture import ARCHETYPES
 
 # One line of a recipe: (archetype, fewest, most, where). 'wall': back to a wall; 'free': anywhere; 'hang': on a wall
-# above the floor; 'on:X': on top of an X; 'front:X': before an X.
+# above the floor; 'on:X': on top of an X; 'front:X': before an X;
+# 'around:X': at any side of an X, facing it.
 Line = Tuple[str, int, int, str]
 Range = Tuple[float, float]
 
