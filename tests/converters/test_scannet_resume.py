@@ -102,7 +102,7 @@ def test_a_run_that_dies_while_it_redoes_a_cloud_leaves_no_record(world, again, 
     def die(path, array):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module, 'write_array', die)
+    monkeypatch.setattr('pretrain3d.converters.batch.write_array', die)
     with pytest.raises(KeyboardInterrupt):
         convert(world, again, quiet=True)
     assert not (again / 'records' / 'scene0000_00.json').exists()

@@ -1,10 +1,11 @@
-"""What every converter shares: many scenes in parallel, failures collected."""
+"""What every converter shares: many scenes in parallel, failures collected, what is whole found again."""
+import json
 import os
 import sys
 import time
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -19,6 +20,36 @@ class SceneError(Exception):
 def write_array(path: Path, array: np.ndarray) -> None:
     """Write an array's raw bytes, as mmdet3d's loaders read them."""
     write_atomic(path, np.ascontiguousarray(array).tobytes())
+
+
+def finished_record(path: Path, options: Mapping[str, Any], out: Path) -> Optional[Dict[str, Any]]:
+    """The record that :func:`write_scene` left at ``path``, if its ``options`` are these and its files below ``out``
+    have their sizes; else ``None``: the scene is to be converted."""
+    try:
+        record = json.loads(path.read_text())
+        whole = record['options'] == options and all(
+            (out / file).stat().st_size == size for file, size in record['files'].items())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return record if whole else None
+
+
+def write_scene(path: Path, record: Dict[str, Any], arrays: Mapping[str, np.ndarray], out: Path) -> Dict[str, Any]:
+    """Write a scene's arrays to ``out/<kind>/<name>.bin`` and then its record, with ``files``, to ``path``.
+
+    Args:
+        path: of the record. record: holds ``name`` and ``options``, what decides the files' content.
+        arrays: kind -> array. out: target folder.
+
+    Returns:
+        The record as it was written.
+    """
+    path.unlink(missing_ok=True)  # from here until its files are whole again, an old record would lie
+    for kind, array in arrays.items():
+        write_array(out / kind / f'{record["name"]}.bin', array)
+    record = dict(record, files={f'{kind}/{record["name"]}.bin': array.nbytes for kind, array in arrays.items()})
+    write_atomic(path, json.dumps(record).encode())
+    return record
 
 
 def convert_scenes(convert: Callable[[str], Any], names: Sequence[str], jobs: int,

@@ -1,6 +1,5 @@
 """Converts ScanNet v2, real or drawn, scan by scan: in parallel, resumably, whole files only."""
 import functools
-import json
 import os
 from collections import Counter
 from dataclasses import dataclass, field
@@ -10,8 +9,8 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 import numpy as np
 
 from ...label_spaces import get_label_space
-from ...files import is_disk_full, read_names, remove_leftovers, write_atomic
-from ..batch import SceneError, convert_scenes, write_array
+from ...files import is_disk_full, read_names, remove_leftovers
+from ..batch import SceneError, convert_scenes, finished_record, write_scene
 from .frames import describe_losses, frame_records, has_frames
 from .infos import instance_boxes, write_frame_infos, write_infos, write_seg_info
 from .reading import LABEL_TABLE, LabelTable, read_label_table, read_scan
@@ -70,7 +69,7 @@ def convert_cloud(name: str, root: Path, out: Path, table: LabelTable, labelled:
     """
     record_path = out / 'records' / f'{name}.json'
     options = dict(format=FORMAT, labelled=labelled, table=table.digest() if labelled else None)
-    known = _finished(record_path, options, out)
+    known = finished_record(record_path, options, out)
     if known is not None:
         return known
     scan = read_scan(find_scan(root, name), table, labelled)
@@ -84,23 +83,7 @@ def convert_cloud(name: str, root: Path, out: Path, table: LabelTable, labelled:
         record['boxes'] = instance_boxes(scan.xyz, scan.nyu40, scan.instance, scan.axis_align)
         record['class_points'] = np.bincount(space.map_raw(scan.nyu40), minlength=space.num_classes + 1)[
             :space.num_classes].tolist()
-    record_path.unlink(missing_ok=True)  # from here until its files are whole again, an old record would lie
-    for kind, array in files.items():
-        write_array(out / kind / f'{name}.bin', array)
-    record['files'] = {f'{kind}/{name}.bin': array.nbytes for kind, array in files.items()}
-    write_atomic(record_path, json.dumps(record).encode())
-    return record
-
-
-def _finished(path: Path, options: Dict[str, Any], out: Path) -> Optional[Dict[str, Any]]:
-    """The record at ``path`` if it was made with the same options and all its files have their sizes."""
-    try:
-        record = json.loads(path.read_text())
-        whole = record['options'] == options and all(
-            (out / file).stat().st_size == size for file, size in record['files'].items())
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return record if whole else None
+    return write_scene(record_path, record, files, out)
 
 
 def find_frames(name: str, root: Path, out: Path, step: int) -> Tuple[Optional[Dict[str, Any]], Optional[str]]:
