@@ -213,3 +213,63 @@ def test_a_real_backbone():
 
 def test_heads_are_what_they_claim():
     assert HeightHead.corruption is None and MaskedHead.corruption == 'half'
+
+
+class CrossHead(PretextHead):
+    """Hides in each view the voxels of the other one's parity; asks for its domain names."""
+
+    views = ('points', 'other')
+    corruption = 'crossed'
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.calls = 0
+
+    def corrupt_views(self, sparse, inputs, data_samples):
+        self.calls += 1
+        made = {}
+        for name, other in (('points', 'other'), ('other', 'points')):
+            mask = torch.arange(len(sparse[name]['coors'])) % 2 == len(sparse[other]['coors']) % 2
+            made[name] = {**sparse[name], 'voxels': sparse[name]['voxels'].masked_fill(mask[:, None], 0)}, mask
+        return made
+
+    def loss(self, encoded, inputs, data_samples):
+        return dict(loss=sum(one.features[one.mask].sum() for one in encoded.values()))
+
+
+def test_views_may_be_corrupted_together():
+    model = build()
+    model.heads = torch.nn.ModuleDict(dict(a=CrossHead(), b=CrossHead(), height=HeightHead()))
+    model._check_corruptions()
+    data = batch(model, views=[('other', (9, 4, 8))])
+    data['inputs']['views']['other']['voxels']['voxels'].requires_grad_(False)
+    losses = model(**data, mode='loss')
+    assert (model.heads['a'].calls, model.heads['b'].calls) == (1, 0) and losses['a.loss'] == losses['b.loss']
+    assert len(model.encoder.seen) == 3  # each view crossed, 'points' clean
+    sizes = [len(data['inputs']['voxels']['coors']), len(data['inputs']['views']['other']['voxels']['coors'])]
+    for seen, other in zip(model.encoder.seen, sizes[::-1]):
+        hidden = ~seen['voxels'].any(1)
+        assert torch.equal(hidden, torch.arange(len(hidden)) % 2 == other % 2)
+
+
+def test_heads_that_share_a_corruption_of_views_read_the_same():
+    model = build()
+    model.heads = torch.nn.ModuleDict(dict(a=CrossHead(), b=CrossHead(views=['points'])))
+    with pytest.raises(ValueError, match="'a' and 'b' share the corruption 'crossed'.*the same views"):
+        model._check_corruptions()
+
+
+def test_a_prompted_encoder_is_told_the_domains():
+    model = build(height=dict(type='HeightHead'), masked=dict(type='MaskedHead'))
+    data = batch(model)
+    for sample, name in zip(data['data_samples'], ('ScanNet', 'S3DIS', 'ScanNet')):
+        sample.set_metainfo(dict(domain=name))
+    model(**data, mode='loss')
+    model(**data, mode='predict')
+    model(**data, mode='tensor')
+    assert len(model.encoder.seen) == 5
+    assert all(seen['domains'] == ['ScanNet', 'S3DIS', 'ScanNet'] for seen in model.encoder.seen)
+    assert 'domains' not in data['inputs']['voxels']
+    data['data_samples'][1] = Det3DDataSample()
+    with pytest.raises(ValueError, match="1 of 3 samples.*domain='...'"):
+        model(**data, mode='loss')

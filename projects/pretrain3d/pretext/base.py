@@ -50,7 +50,8 @@ class Encoded:
 
 
 class PretextHead(BaseModule):
-    """Base of pretext heads; a subclass writes :meth:`loss` and, if it masks, ``corruption`` and :meth:`corrupt`.
+    """Base of pretext heads; a subclass writes :meth:`loss` and, if it masks, ``corruption`` and :meth:`corrupt` (or
+    :meth:`corrupt_views`, if one view's corruption depends on another view).
 
     Rules for :meth:`loss`:
 
@@ -94,6 +95,23 @@ class PretextHead(BaseModule):
         """
         raise NotImplementedError(
             f'{type(self).__name__} names the corruption {self.corruption!r} but has no corrupt()')
+
+    def corrupt_views(self, sparse: Dict[str, Dict[str, Any]], inputs: Dict[str, Any],
+                      data_samples: Optional[list]) -> Dict[str, Tuple[Dict[str, Any], Tensor]]:
+        """Corrupt all views of the head at once; by default each by :meth:`corrupt`.
+
+        For corruptions of one view that depend on another, on further inputs or on the samples' seeds
+        (``pretext.draws``). Heads that share such a corruption have to read the same views.
+
+        Args:
+            sparse (dict[str, dict]): Clean sparse batch of every view; never to be written into.
+            inputs (dict): As the data preprocessor made them.
+            data_samples (list[Det3DDataSample]): Annotations and meta information.
+
+        Returns:
+            dict[str, tuple]: What :meth:`corrupt` returns, of every view.
+        """
+        return {name: self.corrupt(one) for name, one in sparse.items()}
 
     def loss(self, encoded: Dict[str, Encoded], inputs: Dict[str, Any],
              data_samples: Optional[list]) -> Dict[str, Tensor]:

@@ -1,5 +1,5 @@
 """The pretext model: one encoder, several heads."""
-from typing import Any, Dict, List, Optional, Tuple, Union
+from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
 from mmengine.dist import get_world_size
 from mmengine.model import BaseModel
@@ -67,7 +67,7 @@ class PretextModel(BaseModel):
         if mode == 'loss':
             return self.loss(inputs, data_samples)
         if mode == 'tensor':
-            return self._encode(self._main_view(inputs), None, inputs, {}).per_point()
+            return self._encode(None, [self._main_view(inputs)], inputs, data_samples, {})[0].per_point()
         if mode == 'predict':
             return self.predict(inputs, data_samples)
         raise ValueError(f"mode is {mode!r}; it must be 'loss', 'tensor' or 'predict'")
@@ -77,7 +77,7 @@ class PretextModel(BaseModel):
         passes: Dict[Tuple[str, Optional[str]], Encoded] = {}
         losses = {}
         for name, head in self.heads.items():
-            encoded = {view: self._encode(view, head, inputs, passes) for view in head.views}
+            encoded = dict(zip(head.views, self._encode(head, head.views, inputs, data_samples, passes)))
             own = head.loss(encoded, inputs, data_samples)
             losses.update(self._weighed(name, head, own, any(len(one.features) == 0 for one in encoded.values())))
         return losses
@@ -85,13 +85,13 @@ class PretextModel(BaseModel):
     def predict(self, inputs: Dict[str, Any], data_samples: Optional[list] = None) -> list:
         """Features per point and what the heads add, in the data samples."""
         passes: Dict[Tuple[str, Optional[str]], Encoded] = {}
-        features = self._encode(self._main_view(inputs), None, inputs, passes).per_point()
+        features = self._encode(None, [self._main_view(inputs)], inputs, data_samples, passes)[0].per_point()
         samples = data_samples or [Det3DDataSample() for _ in features]
         for sample, rows in zip(samples, features):
             sample.pred_pts_seg = PointData(features=rows)
         for head in self.heads.values():
             if type(head).predict is not PretextHead.predict:
-                encoded = {view: self._encode(view, head, inputs, passes) for view in head.views}
+                encoded = dict(zip(head.views, self._encode(head, head.views, inputs, data_samples, passes)))
                 samples = head.predict(encoded, inputs, samples)
         return samples
 
@@ -110,16 +110,19 @@ class PretextModel(BaseModel):
                              'pretext encoder returns one row per voxel')
         return features
 
-    def _encode(self, view: str, head: Optional[PretextHead], inputs: Dict[str, Any],
-                passes: Dict[Tuple[str, Optional[str]], Encoded]) -> Encoded:
-        """The view as ``head`` wants it (None: clean), from ``passes`` if it was encoded before."""
-        key = (view, CLEAN if head is None else head.corruption)
-        if key not in passes:
-            sparse, mask = _view(view, inputs), None
-            if key[1] is not CLEAN:
-                sparse, mask = head.corrupt(sparse)
-            passes[key] = Encoded(self.encode(sparse), sparse, mask)
-        return passes[key]
+    def _encode(self, head: Optional[PretextHead], views: Sequence[str], inputs: Dict[str, Any],
+                data_samples: Optional[list], passes: Dict[Tuple[str, Optional[str]], Encoded]) -> List[Encoded]:
+        """The views as ``head`` wants them (None: clean), from ``passes`` if they were encoded before."""
+        corruption = CLEAN if head is None else head.corruption
+        missing = [view for view in dict.fromkeys(views) if (view, corruption) not in passes]
+        sparse = {view: _with_domains(_view(view, inputs), data_samples) for view in missing}
+        if corruption is CLEAN:
+            made = {view: (one, None) for view, one in sparse.items()}
+        else:
+            made = head.corrupt_views(sparse, inputs, data_samples) if sparse else {}
+        for view in missing:
+            passes[view, corruption] = Encoded(self.encode(made[view][0]), *made[view])
+        return [passes[view, corruption] for view in views]
 
     def _main_view(self, inputs: Dict[str, Any]) -> str:
         """The view whose features are shown: the sample itself, else the first one a head reads."""
@@ -146,10 +149,16 @@ class PretextModel(BaseModel):
         for name, head in self.heads.items():
             if head.corruption is CLEAN:
                 continue
-            other, corrupt = owners.setdefault(head.corruption, (name, type(head).corrupt))
-            if corrupt is not type(head).corrupt:
+            way: tuple = (type(head).corrupt, type(head).corrupt_views)
+            if type(head).corrupt_views is not PretextHead.corrupt_views:
+                way += (frozenset(head.views), )
+            other, known = owners.setdefault(head.corruption, (name, way))
+            if known[:2] != way[:2]:
                 raise ValueError(f'heads {other!r} and {name!r} both name their corruption {head.corruption!r} but '
                                  'corrupt differently; give them different names')
+            if known != way:
+                raise ValueError(f'heads {other!r} and {name!r} share the corruption {head.corruption!r} of several '
+                                 'views at once but read different views; give both the same views')
 
 
 def _view(name: str, inputs: Dict[str, Any]) -> Dict[str, Any]:
@@ -160,6 +169,21 @@ def _view(name: str, inputs: Dict[str, Any]) -> Dict[str, Any]:
         raise KeyError(f'a head reads the view {name!r}, but the inputs hold {there or "no sparse batch"}: add it with '
                        'MakeViews, name it in the head\'s views, and set voxel_size of Pretrain3DDataPreprocessor')
     return source['voxels']
+
+
+def _with_domains(sparse: Dict[str, Any], data_samples: Optional[list]) -> Dict[str, Any]:
+    """The sparse batch with the ``domains`` of its samples, for a prompted encoder, where the samples say them.
+
+    Raises:
+        ValueError: Some say theirs and others do not.
+    """
+    names = [sample.metainfo.get('domain') for sample in data_samples or ()]
+    if 'domains' in sparse or all(name is None for name in names):
+        return sparse
+    if None in names:
+        raise ValueError(f'{names.count(None)} of {len(names)} samples of this batch do not say their domain: give '
+                         "every data set's PackPretrain3DInputs its domain='...'")
+    return {**sparse, 'domains': names}
 
 
 def _check_nobody_waits(encoder: nn.Module) -> None:
