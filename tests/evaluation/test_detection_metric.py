@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from info_frames import CATEGORIES, frame, info_file, instance, street
+from ranks import run_ranks
 
 import pretrain3d  # noqa: F401  (registers the metric)
 from mmdet3d.registry import METRICS
@@ -204,13 +205,8 @@ def test_clear_errors(evaluate):
         evaluate([info], [other])
 
 
-def _worker(rank, port, path, queue):
+def half_of_the_frames(rank, world_size, path):
     """One rank predicts half of the frames; rank 1 also gets a padded repeat."""
-    import os
-
-    import torch.distributed as dist
-    os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port), RANK=str(rank), WORLD_SIZE='2')
-    dist.init_process_group('gloo', rank=rank, world_size=2)
     frames = [street(token, seed=seed) for seed, token in enumerate('abc')]
     metric = METRICS.build(dict(type='NuScenesInfoMetric', ann_file=path))
     metric.dataset_meta = dict(classes=CLASSES)
@@ -218,15 +214,10 @@ def _worker(rank, port, path, queue):
         boxes = truth_table(frames[index])
         boxes[:, 0] += 0.7
         metric.process({}, [sample(frames[index], boxes, index=index)])
-    queue.put(metric.evaluate(3))
-    dist.barrier()
-    dist.destroy_process_group()
+    return metric.evaluate(3)
 
 
 def test_two_processes_equal_one(evaluate, tmp_path):
-    import socket
-
-    import torch.multiprocessing as mp
     frames = [street(token, seed=seed) for seed, token in enumerate('abc')]
     shifted = []
     for index, info in enumerate(frames):
@@ -234,18 +225,7 @@ def test_two_processes_equal_one(evaluate, tmp_path):
         boxes[:, 0] += 0.7
         shifted.append(sample(info, boxes, index=index))
     alone = evaluate(frames, shifted)
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        port = free.getsockname()[1]
-    context = mp.get_context('fork')  # spawn would import mmdet3d twice more
-    queue = context.Queue()
-    workers = [context.Process(target=_worker, args=(rank, port, str(tmp_path / 'infos.pkl'), queue))
-               for rank in range(2)]
-    for worker in workers:
-        worker.start()
-    results = [queue.get(timeout=120) for _ in workers]
-    for worker in workers:
-        worker.join(30)
+    results = run_ranks(f'{__file__}:half_of_the_frames', 2, tmp_path, path=str(tmp_path / 'infos.pkl'))
     assert 0 < alone['NuScenesInfo/mAP'] < 1
     for result in results:
         np.testing.assert_equal(result, alone)

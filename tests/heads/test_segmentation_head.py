@@ -1,6 +1,7 @@
 """The segmentation head against its formulas, on one process and split over two."""
 import pytest
 import torch
+from ranks import run_ranks
 
 import pretrain3d  # noqa: F401
 from mmdet3d.registry import MODELS
@@ -48,41 +49,30 @@ def test_nothing_labelled_is_zero_in_the_graph(count):
     assert all(parameter.grad is not None and not parameter.grad.any() for parameter in head.parameters())
 
 
-def _rank(rank, address, splits, queue):
-    """One gloo process: losses and gradients of its part of the batch, for every way to split it."""
-    torch.set_num_threads(1)  # threads of the parent do not survive the fork
-    torch.distributed.init_process_group('gloo', init_method=address, rank=rank, world_size=2)
+SPLITS = [(slice(0, 9), slice(9, 30)), (slice(0, 30), slice(0, 0))]
+
+
+def parts_of_a_batch(rank, world_size):
+    """Losses and gradients of this rank's part of the batch, for every way to split it."""
     head = build(class_weights=(0.5, 2.0, 1.0, 1.0))
     features, labels = scene()
     results = []
-    for parts in splits:
+    for parts in SPLITS:
         losses = head.loss(features[parts[rank]], labels[parts[rank]])
-        gradients = [torch.autograd.grad(loss, head.classifier.weight, retain_graph=True)[0].tolist()
+        gradients = [torch.autograd.grad(loss, head.classifier.weight, retain_graph=True)[0]
                      for loss in losses.values()]
         results.append({name: (losses[name].item(), gradient) for name, gradient in zip(losses, gradients)})
-    queue.put((rank, results))
-    torch.distributed.barrier()
-    torch.distributed.destroy_process_group()
+    return results
 
 
-@pytest.mark.skipif('fork' not in torch.multiprocessing.get_all_start_methods(), reason='needs fork')
 def test_two_ranks_equal_one(tmp_path):
     """Unequal parts: what distributed training averages is the gradient of the whole batch. One rank may be empty."""
-    splits = [(slice(0, 9), slice(9, 30)), (slice(0, 30), slice(0, 0))]
-    context = torch.multiprocessing.get_context('fork')
-    queue, address = context.Queue(), f'file://{tmp_path}/rendezvous'
-    processes = [context.Process(target=_rank, args=(rank, address, splits, queue), daemon=True) for rank in range(2)]
-    for process in processes:
-        process.start()
-    (_, first), (_, second) = sorted((queue.get(timeout=120) for _ in processes), key=lambda pair: pair[0])
-    for process in processes:
-        process.join(60)
-        assert process.exitcode == 0
+    first, second = run_ranks(f'{__file__}:parts_of_a_batch', 2, tmp_path)
     head, (features, labels) = build(class_weights=(0.5, 2.0, 1.0, 1.0)), scene()
     whole = head.loss(features, labels)
     for split, name in ((0, 'loss_ce'), (0, 'loss_lovasz'), (1, 'loss_ce'), (1, 'loss_lovasz')):
         wanted = torch.autograd.grad(whole[name], head.classifier.weight, retain_graph=True)[0]
-        averaged = torch.tensor([first[split][name][1], second[split][name][1]], dtype=torch.float64).mean(0)
+        averaged = (first[split][name][1] + second[split][name][1]) / 2
         assert wanted.abs().max() > 1e-2
         assert torch.allclose(averaged, wanted, rtol=1e-5, atol=1e-9), (split, name)
         assert first[split][name][0] == pytest.approx(whole[name].item(), rel=1e-6)

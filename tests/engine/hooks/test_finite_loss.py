@@ -12,6 +12,7 @@ from mmengine.optim import OptimWrapper
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from mmengine.structures import BaseDataElement
+from ranks import run_ranks
 
 from mmdet3d.registry import DATASETS, MODELS
 from pretrain3d.engine.hooks.finite_loss import FiniteLossHook, NonFiniteLossError, batch_samples, gradients
@@ -203,26 +204,15 @@ def test_batches_without_samples_and_options():
         FiniteLossHook(max_in_a_row=0)
 
 
-def two_ranks(rank, folder):
-    import torch.distributed as dist
-    dist.init_process_group('gloo', init_method=f'file://{folder}/meet', rank=rank, world_size=2)
+def two_ranks(rank, world_size):
     weight = torch.nn.Parameter(torch.ones(2))
     wrapper = OptimWrapper(torch.optim.SGD([weight], lr=0.1))
     FiniteLossHook()._stand_before(wrapper)
     for step in range(3):
         wrapper.update_params(weight.sum() * (math.nan if (rank, step) == (1, 1) else 1))
-    torch.save(weight.detach(), f'{folder}/{rank}.pt')
-    dist.destroy_process_group()
+    return weight.detach()
 
 
 def test_ranks_agree(tmp_path):
-    import multiprocessing
-    context = multiprocessing.get_context('fork')
-    ranks = [context.Process(target=two_ranks, args=(rank, str(tmp_path))) for rank in range(2)]
-    for process in ranks:
-        process.start()
-    for process in ranks:
-        process.join(60)
-    assert [process.exitcode for process in ranks] == [0, 0]
-    for rank in range(2):
-        torch.testing.assert_close(torch.load(tmp_path / f'{rank}.pt'), torch.full((2,), 0.8))
+    for weight in run_ranks(f'{__file__}:two_ranks', 2, tmp_path):
+        torch.testing.assert_close(weight, torch.full((2,), 0.8))
