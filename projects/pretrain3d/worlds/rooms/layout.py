@@ -157,7 +157,7 @@ class Furnisher:
                 return None
             moved = item.moved(pose)
             if self._fits(moved, where):
-                self.keep(name, moved, where.startswith('on:'))
+                self.keep(name, moved, where.startswith(('on:', 'head:')))
                 return moved
         return None
 
@@ -186,9 +186,11 @@ class Furnisher:
         base_low, base_high = self.boxes[row]
         heading = self.items[row].parts[0].pose[:3, :3]
         centre = (base_low + base_high)[:2] / 2
-        if relation == 'on':
+        if relation in ('on', 'head'):
             reach = np.maximum((base_high - base_low)[:2] / 2 - 0.3, 0)
             spot = centre + rng.uniform(-1, 1, 2) * reach
+            if relation == 'head':  # keep to the back of it
+                spot += heading[:2, 1] * (reach @ np.abs(heading[:2, 1]) - (spot - centre) @ heading[:2, 1])
             yaw = np.arctan2(heading[1, 0], heading[0, 0]) + rng.normal(0, 0.15)
             top = self._top(row, spot)
             return translation(*spot, top) @ rotation_z(yaw)
@@ -197,6 +199,10 @@ class Furnisher:
         half = np.abs((base_high - base_low)[:2] @ np.abs(np.stack([side, front], 1))) / 2
         if relation == 'around':
             return self._around(centre, half, np.stack([side, front], 1), high[1])
+        if relation == 'beside':
+            aside = side * rng.choice((-1, 1)) * (half[0] + (high[0] - low[0]) / 2 + 0.04)
+            return translation(*(centre + aside - front * (half[1] - high[1]))) @ rotation_z(
+                np.arctan2(heading[1, 0], heading[0, 0]))
         turn = rng.integers(4) * np.pi / 2 if anchor == 'table' else 0.0
         cloth = anchor == 'bathtub'
         offset = front * (half[1] + (0.1 if cloth else high[1] * 0.6)) + side * rng.uniform(-0.4, 0.4) * half[0]
@@ -225,7 +231,7 @@ class Furnisher:
 
     def _fits(self, item: Item, where: str) -> bool:
         low, high = footprint(item)
-        if where.startswith('on:'):
+        if where.startswith(('on:', 'head:')):
             others = [b for stacked, b in zip(self.stacked, self.boxes) if stacked]
         else:
             # A chair may stand tucked under its own table.
