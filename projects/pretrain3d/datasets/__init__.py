@@ -4,6 +4,7 @@ Kept small on purpose: unknown keys pass through packer and preprocessor, so pai
 room of their method.
 """
 from .cameras import UpdateCameras
+from .domain_sampler import DomainBatchSampler
 from .info_check import InfoFileError, check_info_file
 from .loading import LoadAnnotationsChecked, LoadPointsChecked
 from .packing import PackPretrain3DInputs
@@ -14,7 +15,7 @@ from . import scannet_boxes, scannet_splits, transforms_indoor  # noqa: F401  (r
 from .views import KeepWorldCoordinates, MakeViews
 
 __all__ = [
-    'AddPointIndex', 'InfoFileError', 'KeepWorldCoordinates', 'LoadAnnotationsChecked', 'LoadPointsChecked',
-    'MakeViews', 'PackPretrain3DInputs', 'Pretrain3DDataPreprocessor', 'SeededInfiniteSampler', 'SeededSampler',
-    'UpdateCameras', 'check_info_file'
+    'AddPointIndex', 'DomainBatchSampler', 'InfoFileError', 'KeepWorldCoordinates', 'LoadAnnotationsChecked',
+    'LoadPointsChecked', 'MakeViews', 'PackPretrain3DInputs', 'Pretrain3DDataPreprocessor', 'SeededInfiniteSampler',
+    'SeededSampler', 'UpdateCameras', 'check_info_file'
 ]

@@ -29,7 +29,8 @@ def sampler_state(loader: DataLoader) -> Dict[str, Any]:
     """What fixes the order of a loader's batches, beside how many have been consumed."""
     sampler = sampler_of(loader)
     return dict(type=type(sampler).__name__, seed=getattr(sampler, 'seed', None), samples=len(loader.dataset),
-                batch_size=loader.batch_size or getattr(loader.batch_sampler, 'batch_size', None))
+                batch_size=loader.batch_size or getattr(loader.batch_sampler, 'batch_size', None),
+                plan=getattr(loader.batch_sampler, 'plan', None))
 
 
 def restore_sampler(loader: DataLoader, state: Dict[str, Any]) -> List[str]:
@@ -62,7 +63,9 @@ def _batches_from(batch_sampler: Any, start: int) -> Iterator[Any]:
     sampler = getattr(batch_sampler, 'sampler', None)
     if isinstance(sampler, InfiniteSampler):  # it is one endless iterator, which others have begun to draw from
         sampler.indices = sampler._indices_of_rank()
-    if type(batch_sampler) is BatchSampler and isinstance(sampler, SEEDED):
+    if hasattr(batch_sampler, 'batches'):  # it counts its batches itself (DomainBatchSampler)
+        batches = batch_sampler.batches(start)
+    elif type(batch_sampler) is BatchSampler and isinstance(sampler, SEEDED):
         moved = copy.copy(batch_sampler)
         moved.sampler = sampler.draws(start * batch_sampler.batch_size)
         batches = iter(moved)
