@@ -2,9 +2,12 @@
 
 ``python _mmdet3d.py train.py`` prints where that script lies. Nothing here imports mmdet3d, which takes ten seconds.
 """
+import contextlib
+import ctypes
 import importlib.util
 import os
 import runpy
+import signal
 import sys
 from pathlib import Path
 
@@ -57,8 +60,16 @@ def find_pretrain3d() -> None:
     stand_in_for_mmcv()
 
 
+def end_with_launcher() -> None:
+    """Under torch's launcher, let this rank be told to stop where that is killed; without, it would train on unseen."""
+    if 'TORCHELASTIC_RUN_ID' in os.environ and sys.platform == 'linux':
+        with contextlib.suppress(OSError, AttributeError):  # a C library without prctl
+            ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+
+
 def run(name: str) -> None:
     """Run mmdet3d's script ``name`` as the main program, with the arguments of this process."""
+    end_with_launcher()
     # Idle threads sleep instead of spinning: where other work shares the cores, spinning slowed steps twentyfold.
     os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
     find_pretrain3d()

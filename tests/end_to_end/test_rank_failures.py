@@ -64,6 +64,36 @@ def test_one_harmed_rank_ends_all(tmp_path, harm, cause):
     assert out.count('Error: [') == 0 and 'has gradients' not in out, out
 
 
+@pytest.mark.parametrize('name', ['SIGTERM', 'SIGUSR1', 'SIGKILL'])
+def test_a_signal_to_the_launcher_lets_the_ranks_save(tmp_path, name):
+    """Told to stop, it waits for them and exits as they do; where it is killed they are told that."""
+    log = tmp_path / 'log'
+    command = [str(ROOT / 'tools' / 'dist_train.sh'), f'told@{MEND}', '2']
+    with open(log, 'w') as stream:
+        process = subprocess.Popen(command, env=environment(tmp_path), stdout=stream, stderr=stream)
+    end = time.time() + LIMIT
+    try:
+        while log.read_text().count('has process') < 2:
+            assert process.poll() is None and time.time() < end, log.read_text()
+            time.sleep(0.05)
+        process.send_signal(getattr(signal, name))
+        status = process.wait(LIMIT)
+        while log.read_text().count('saved on') < 2:
+            assert time.time() < end, log.read_text()
+            time.sleep(0.05)
+        time.sleep(2)
+    finally:
+        process.kill()
+        pids = [int(pid) for pid in re.findall(r'has process (\d+)', log.read_text())]
+        left = [pid for pid in pids if alive(pid)]
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+    out = log.read_text()
+    told = signal.SIGTERM if name == 'SIGKILL' else getattr(signal, name)
+    assert status == (-signal.SIGKILL if name == 'SIGKILL' else 75) and not left, out
+    assert out.count(f'saved on [{told.value}') == 2 and 'Traceback' not in out, out
+
+
 def test_slurms_variables_are_enough(tmp_path):
     """What srun sets, on two processes."""
     env = environment(tmp_path, SLURM_NTASKS='2', SLURM_NODELIST='localhost', MASTER_ADDR='127.0.0.1',
