@@ -14,8 +14,8 @@ import warnings
 __version__ = '0.1.0'
 
 # Subpackages that register something, in the order in which imports may point at each other.
-ROOMS = ('label_spaces', 'ops', 'backbones', 'heads', 'datasets', 'pretext', 'contrastive_scene_contexts', 'segmentors',
-         'evaluation', 'engine')
+ROOMS = ('label_spaces', 'ops', 'backbones', 'heads', 'datasets', 'pretext', 'contrastive_scene_contexts',
+         'point_prompt_training', 'segmentors', 'evaluation', 'engine')
 
 
 def register_all() -> None:
