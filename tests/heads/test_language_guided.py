@@ -87,3 +87,39 @@ def test_class_in_no_bank(tmp_path):
         build(text_bank=str(tmp_path / 'bank.npz'))
     with pytest.raises(FileNotFoundError, match='hashed-ngrams'):
         build(text_bank=str(tmp_path / 'none.npz'))
+
+
+def test_legacy_order():
+    """Weights that learnt sorted words give the right label only with the switch, and refuse a head without it."""
+    head, legacy = build(), build(legacy_order=['S3DIS'])
+    assert head.texts('S3DIS')[:3] == ('ceiling', 'floor', 'wall')
+    assert legacy.texts('S3DIS') == ('wall', 'floor', 'chair', 'sofa', 'table', 'door', 'window', 'bookcase', 'ceiling',
+                                     'board', 'beam', 'column', 'clutter')
+    assert sum(a == b for a, b in zip(head.texts('S3DIS'), legacy.texts('S3DIS'))) == 2
+    assert legacy.texts('ScanNet') == head.texts('ScanNet')
+    few = build(legacy_order=['S3DIS'], classes=dict(S3DIS=['chair', 'ceiling']))
+    assert few.texts('S3DIS') == ('ceiling', 'wall')
+    with pytest.raises(RuntimeError, match=r"give it text_bank=<that one>, legacy_order=\['S3DIS'\]"):
+        head.load_state_dict(legacy.state_dict())
+    with pytest.raises(RuntimeError, match=r'legacy_order=\[\]'):
+        legacy.load_state_dict(head.state_dict())
+    legacy.load_state_dict(build(legacy_order=['S3DIS']).state_dict())
+    with pytest.raises(ValueError, match='ScanNet20 has no legacy order'):
+        build(legacy_order=['ScanNet'])
+    with pytest.raises(TypeError, match='list of domains'):
+        build(legacy_order='S3DIS')
+    with pytest.raises(UnknownNameError, match="'S3DI'; did you mean 'S3DIS'"):
+        build(legacy_order=['S3DI'])
+
+
+def test_older_checkpoints_load_and_loaders_that_only_warn_refuse():
+    from mmengine.runner.checkpoint import load_state_dict
+    head = build()
+    state = head.state_dict()
+    state['text_source'] = torch.frombuffer(bytearray(bytes(state['text_source'].tolist()).rstrip(b'\0')),
+                                            dtype=torch.uint8)
+    other = build()
+    other.load_state_dict(state)
+    assert torch.equal(other.projection.weight, head.projection.weight)
+    with pytest.raises(RuntimeError, match='legacy_order'):
+        load_state_dict(build(legacy_order=['S3DIS']), state, strict=False)

@@ -11,7 +11,7 @@ from .outdoor import NUSCENES16, NUSCENES_DET10, NUSCENES_LIDARSEG, SEMANTICKITT
 from .scannet200 import SCANNET200
 from .space import LabelSpace, UnknownNameError, unknown
 from .text_bank import TextBank, open_text_bank, stand_in_bank
-from .texts import class_text
+from .texts import class_text, legacy_class_text
 
 LABEL_SPACES: Dict[str, LabelSpace] = {
     space.name: space for space in (SCANNET20, SCANNET200, S3DIS13, STRUCTURED3D25, NUSCENES16, NUSCENES_DET10,
@@ -32,5 +32,5 @@ def get_label_space(name: str) -> LabelSpace:
 
 __all__ = [
     'LABEL_SPACES', 'NUSCENES_LIDARSEG', 'NYU40', 'SEMANTICKITTI_RAW', 'LabelSpace', 'TextBank', 'UnknownNameError',
-    'class_text', 'get_label_space', 'open_text_bank', 'stand_in_bank'
+    'class_text', 'get_label_space', 'legacy_class_text', 'open_text_bank', 'stand_in_bank'
 ]
