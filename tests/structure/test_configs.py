@@ -64,6 +64,17 @@ def drawn_rooms(folder: Path, monkeypatch) -> None:
     monkeypatch.setenv('PRETRAIN3D_SCANNET', str(folder))
 
 
+def drawn_offices(folder: Path, monkeypatch) -> None:
+    """A drawn and converted S3DIS of one room in every area, named by PRETRAIN3D_S3DIS."""
+    from pretrain3d.converters.s3dis.convert import convert
+    from pretrain3d.worlds.rooms import build as building
+    from pretrain3d.worlds.rooms.s3dis_layout import PRESETS, Preset
+    monkeypatch.setitem(PRESETS, 'test', Preset(train=5, val=1, density=60))
+    building.build(folder, 'test', seed=1, variant='s3dis')
+    assert convert(folder, folder, quiet=True) == []
+    monkeypatch.setenv('PRETRAIN3D_S3DIS', str(folder))
+
+
 _PAIRS = {}
 
 
@@ -117,6 +128,7 @@ def own_checkpoint(cfg: Config, folder: Path) -> None:
 STEPS = dict(
     keyframe=(synthetic_keyframe, without_metric),
     scannet=(drawn_rooms, wide_voxels),
+    s3dis=(drawn_offices, wide_voxels),
     contrastive_scene_contexts=(drawn_frame_pairs, wide_voxels),
     **{'lidar-crops': (drawn_sweeps, wide_voxels)})
 
@@ -180,7 +192,7 @@ def test_builds_and_steps(name, tmp_path, monkeypatch, request):
             assert any(math.isfinite(value) for value in metrics.values()), metrics
             assert best in (None, 'auto') or best in metrics
     else:
-        assert not scores and folder != 'scannet'
+        assert not scores and folder not in ('scannet', 's3dis')
 
 
 @pytest.mark.parametrize('name', RECIPES)

@@ -7,10 +7,11 @@ from .color import ChromaticAutoContrast, ChromaticJitter, ChromaticTranslation
 from .columns import NamePointColumns
 from .elastic import ElasticDistortion
 from .geometry import CenterShift, RandomFlipPoints, RandomRotatePoints
+from .normals import FillNormals
 from .sampling import GridSamplePoints, RandomDropoutPoints, SphereCrop
 
 __all__ = [
     'CenterShift', 'ChromaticAutoContrast', 'ChromaticJitter', 'ChromaticTranslation', 'ElasticDistortion',
-    'GridSamplePoints', 'NamePointColumns', 'RandomDropoutPoints', 'RandomFlipPoints', 'RandomRotatePoints',
-    'SphereCrop'
+    'FillNormals', 'GridSamplePoints', 'NamePointColumns', 'RandomDropoutPoints', 'RandomFlipPoints',
+    'RandomRotatePoints', 'SphereCrop'
 ]
