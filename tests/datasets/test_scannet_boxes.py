@@ -9,7 +9,7 @@ from mmengine.registry import init_default_scope
 import pretrain3d  # noqa: F401
 from mmdet3d.registry import DATASETS
 from pretrain3d.datasets.scannet_boxes import LimitBoxes
-from pretrain3d.datasets.scannet_splits import scan_name
+from pretrain3d.datasets.limited_seg import scan_name
 
 
 def boxes(count=5):

@@ -7,8 +7,9 @@ import torch
 from mmengine.registry import init_default_scope
 
 import pretrain3d  # noqa: F401
-from pretrain3d.datasets import scannet_splits
-from pretrain3d.datasets.scannet_splits import LimitAnnotations, ScanNet20Dataset, ScanNet200Dataset, scan_name
+from pretrain3d.datasets import limited_seg
+from pretrain3d.datasets.limited_seg import LimitAnnotations, scan_name
+from pretrain3d.datasets.scannet_splits import ScanNet20Dataset, ScanNet200Dataset
 
 
 def limited(indices, count=2, size=6):
@@ -89,7 +90,7 @@ def test_lists_that_do_not_fit_are_refused_before_training(drawn_scannet, tmp_pa
     with pytest.raises(ValueError, match='labels no point of any of the 3 scans'):
         dataset(folder, limit_points=write_list(tmp_path / 'none.json', dict.fromkeys(infos, [])))
     said = []
-    monkeypatch.setattr(scannet_splits, 'print_log', lambda message, *_: said.append(message))
+    monkeypatch.setattr(limited_seg, 'print_log', lambda message, *_: said.append(message))
     dataset(folder, limit_points=write_list(tmp_path / 'few.json', {**dict.fromkeys(infos, [0]), last: []}))
     assert len(said) == 1 and f'1 of 3 scans have no labelled point, first {last}' in said[0]
 

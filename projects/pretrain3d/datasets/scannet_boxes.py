@@ -9,7 +9,7 @@ from mmdet3d.datasets import ScanNetDataset
 from mmdet3d.registry import DATASETS, TRANSFORMS
 
 from .scannet_lists import choose_boxes, read_box_list, split_names
-from .scannet_splits import scan_name
+from .limited_seg import scan_name
 
 
 @DATASETS.register_module()
