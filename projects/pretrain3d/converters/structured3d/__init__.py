@@ -1,0 +1,1 @@
+"""Structured3D, real or drawn by ``worlds.rooms``."""
