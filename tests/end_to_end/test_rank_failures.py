@@ -81,12 +81,13 @@ def test_a_signal_to_the_launcher_lets_the_ranks_save(tmp_path, name):
         while log.read_text().count('saved on') < 2:
             assert time.time() < end, log.read_text()
             time.sleep(0.05)
-        time.sleep(2)
+        left = pids = [int(pid) for pid in re.findall(r'has process (\d+)', log.read_text())]
+        while left and time.time() < end:
+            left = [pid for pid in pids if alive(pid)]
+            time.sleep(0.05)
     finally:
         process.kill()
-        pids = [int(pid) for pid in re.findall(r'has process (\d+)', log.read_text())]
-        left = [pid for pid in pids if alive(pid)]
-        for pid in left:
+        for pid in filter(alive, map(int, re.findall(r'has process (\d+)', log.read_text()))):
             os.kill(pid, signal.SIGKILL)
     out = log.read_text()
     told = signal.SIGTERM if name == 'SIGKILL' else getattr(signal, name)
