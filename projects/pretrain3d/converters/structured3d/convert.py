@@ -127,6 +127,7 @@ def convert_splits(root: Path, out: Path, splits: Optional[Sequence[str]] = None
         SceneError, ValueError: nothing of Structured3D, or a damaged zip file; nothing is converted.
         OSError: the disk is full.
     """
+    open_source.cache_clear()  # what lies there may have changed since an earlier call
     rooms: Dict[str, List[str]] = {split: [] for split in SPLITS}
     for name in open_source(root).rooms:
         rooms[split_of(name)].append(name)

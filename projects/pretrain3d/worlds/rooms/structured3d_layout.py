@@ -69,7 +69,7 @@ def draw(rng: np.random.Generator, folder: Path, index: int, preset: Preset) -> 
     height = width * 9 // 16
     eyes = [pose for points in stations(rng, room, caster, preset.frames) for pose in points]
     for position, pose in enumerate(eyes):
-        pitch = rng.uniform(-0.5, 0.25)
+        pitch = rng.uniform(-0.6, 0.15)
         flat = pose[:3, 2] * (1, 1, 0)
         view = flat / np.linalg.norm(flat) * np.cos(pitch) + np.array([0, 0, np.sin(pitch)])
         rays, half_y = perspective(view, width, height)
