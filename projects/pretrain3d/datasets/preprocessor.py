@@ -1,5 +1,5 @@
 """Data preprocessor: from points to the sparse batch."""
-from typing import Any, Dict, List, Optional, Sequence, Union
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
 
 import numpy as np
 import torch
@@ -7,7 +7,9 @@ from torch import Tensor
 
 from mmdet3d.models.data_preprocessors import Det3DDataPreprocessor
 from mmdet3d.registry import MODELS
+from pretrain3d.label_spaces.space import unknown
 
+from .mix3d import mix_scenes
 from .sparse_batch import build_sparse_batch, vote_voxel_labels
 
 _PARENT_KEYS = ('points', 'img')
@@ -36,7 +38,11 @@ class Pretrain3DDataPreprocessor(Det3DDataPreprocessor):
             ``PackPretrain3DInputs``) and the same on every device. Defaults to 'mean'.
         feature_dims (sequence[int], optional): Columns of the points that become features, for instance [3, 4, 5] for
             the colour of x, y, z, r, g, b. Defaults to None: all.
-        num_classes (int, optional): Number of classes, also the ignore label. Defaults to None: no voxel labels.
+        num_classes (int or dict[str, int], optional): Number of classes, also the ignore label; where samples are of
+            several domains (``metainfo['domain']``), that of each. Defaults to None: no voxel labels.
+        mix3d_prob (float): In training, how likely a batch is mixed (``mix3d.py``), before it is voxelised. Scenes are
+            laid over each other, centred; with ``point_cloud_range`` they have the origin of the sensor in common and
+            stay where they are. Defaults to 0.
         kwargs: Arguments of ``Det3DDataPreprocessor``.
     """
 
@@ -46,7 +52,8 @@ class Pretrain3DDataPreprocessor(Det3DDataPreprocessor):
                  coors_order: str = 'bxyz',
                  reduce: str = 'mean',
                  feature_dims: Optional[Sequence[int]] = None,
-                 num_classes: Optional[int] = None,
+                 num_classes: Union[int, Mapping[str, int], None] = None,
+                 mix3d_prob: float = 0.,
                  **kwargs) -> None:
         super().__init__(**kwargs)
         if voxel_size is not None and self.voxel:
@@ -72,7 +79,10 @@ class Pretrain3DDataPreprocessor(Det3DDataPreprocessor):
         self.coors_order = coors_order
         self.reduce = reduce
         self.feature_dims = feature_dims
-        self.num_classes = num_classes
+        if not 0 <= mix3d_prob <= 1 or (mix3d_prob and voxel_size is None):
+            raise ValueError(f'mix3d_prob is {mix3d_prob}; it must lie in [0, 1], and needs voxel_size')
+        self.num_classes = dict(num_classes) if isinstance(num_classes, Mapping) else num_classes
+        self.mix3d_prob = mix3d_prob
 
     def simple_process(self, data: dict, training: bool = False) -> dict:
         """Process one collated batch.
@@ -96,6 +106,10 @@ class Pretrain3DDataPreprocessor(Det3DDataPreprocessor):
         batch.update(self.cast_data(rest))
         if self.voxel_size is None:
             return out
+        if training and self.mix3d_prob:
+            batch, samples = mix_scenes(batch, samples, self.mix3d_prob, self.voxel_size,
+                                        centre=self.point_cloud_range is None)
+            out = dict(out, inputs=batch, data_samples=samples)
         if 'points' in batch:
             batch['voxels'] = self.build_sparse(batch['points'], samples, training)
             self._label_voxels(batch['voxels'], samples)
@@ -145,5 +159,26 @@ class Pretrain3DDataPreprocessor(Det3DDataPreprocessor):
         if not all('pts_semantic_mask' in sample.get('gt_pts_seg', ()) for sample in data_samples):
             return
         labels = [sample.gt_pts_seg.pts_semantic_mask for sample in data_samples]
-        for sample, voted in zip(data_samples, vote_voxel_labels(labels, sparse, self.num_classes)):
-            sample.gt_pts_seg.voxel_semantic_mask = voted
+        numbers = [self._classes_of(sample) for sample in data_samples]
+        if len(set(numbers)) == 1:
+            voted = vote_voxel_labels(labels, sparse, numbers[0])
+        else:
+            # One label that no domain has means "none" for all while they vote together.
+            none = max(numbers) + 1
+            labels = [own.where(own != number, none) for own, number in zip(labels, numbers)]
+            voted = [own.where(own != none, number)
+                     for own, number in zip(vote_voxel_labels(labels, sparse, none), numbers)]
+        for sample, own in zip(data_samples, voted):
+            sample.gt_pts_seg.voxel_semantic_mask = own
+
+    def _classes_of(self, sample: Any) -> int:
+        """Number of classes in the domain of a sample."""
+        if not isinstance(self.num_classes, dict):
+            return self.num_classes
+        domain = sample.metainfo.get('domain')
+        if domain not in self.num_classes:
+            raise unknown('domain', domain, self.num_classes,
+                          f'{", ".join(self.num_classes)}, by num_classes of the Pretrain3DDataPreprocessor for '
+                          f'{sample.metainfo.get("lidar_path", "a sample")}: name it there, and give the '
+                          "PackPretrain3DInputs of the data set's pipeline its domain")
+        return self.num_classes[domain]
