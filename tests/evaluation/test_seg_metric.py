@@ -8,7 +8,8 @@ import torch
 import pretrain3d  # noqa: F401
 from mmdet3d.evaluation import seg_eval
 from mmdet3d.registry import METRICS
-from pretrain3d.evaluation.seg_metric import confusion_matrix, segmentation_scores
+from pretrain3d.evaluation.seg_metric import confusion_matrix
+from pretrain3d.evaluation.six_fold import segmentation_scores
 
 CLASSES = ('wall', 'floor', 'chair', 'desk')
 

@@ -11,6 +11,8 @@ from torch import Tensor
 from mmdet3d.registry import METRICS
 from pretrain3d.ops.voxelize import vote_labels
 
+from .six_fold import segmentation_scores, write_confusion
+
 LEVELS = ('vertex', 'voxel')
 
 
@@ -31,6 +33,8 @@ class MeanIoUMetric(BaseMetric):
     Args:
         levels: ``'vertex'``: every original point against ``eval_ann_info['pts_semantic_mask']``; ``'voxel'``: every
             voxel against the majority of its points' labels, which needs the voxel predictions of ``VoxelSegmentor``.
+        dump: file for the summed confusion matrices (``six_fold.py``), e.g. to add up the folds of a cross-validation;
+            None: they are not kept.
         collect_device, prefix: mmengine's.
     """
 
@@ -38,6 +42,7 @@ class MeanIoUMetric(BaseMetric):
 
     def __init__(self,
                  levels: Sequence[str] = ('vertex', ),
+                 dump: Optional[str] = None,
                  collect_device: str = 'cpu',
                  prefix: Optional[str] = None) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
@@ -45,6 +50,7 @@ class MeanIoUMetric(BaseMetric):
         if unknown or not levels:
             raise ValueError(f'levels of MeanIoUMetric must be among {LEVELS}, got {list(levels)}')
         self.levels = tuple(levels)
+        self.dump = dump
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Reduce the predictions of a batch to one confusion matrix per sample and level."""
@@ -68,8 +74,11 @@ class MeanIoUMetric(BaseMetric):
         """Scores of the summed confusion matrices; the table is logged."""
         classes, scores = self.dataset_meta['classes'], {}
         table = [['level', *classes, 'miou', 'macc', 'allacc']]
-        for level in self.levels:
-            found = segmentation_scores(sum(result[level] for result in results))
+        sums = {level: sum(result[level] for result in results) for level in self.levels}
+        if self.dump is not None:
+            write_confusion(self.dump, classes, sums)
+        for level, confusion in sums.items():
+            found = segmentation_scores(confusion)
             scores.update({f'iou_{level}/{name}': float(iou) for name, iou in zip(classes, found['iou'])
                            if not np.isnan(iou)})
             means = {key: float(found[key]) for key in ('miou', 'macc', 'allacc')}
@@ -122,31 +131,6 @@ def confusion_matrix(truth: Tensor, prediction: Tensor, num_classes: int) -> np.
     columns = num_classes + 1
     counts = torch.bincount(truth * columns + prediction, minlength=columns * columns)
     return counts.view(columns, columns)[:num_classes].numpy()
-
-
-def segmentation_scores(confusion: np.ndarray) -> Dict[str, Any]:
-    """Scores of a confusion matrix (C, C + 1) as of :func:`confusion_matrix`.
-
-    Returns:
-        ``iou`` (C,), nan where a class is neither labelled nor predicted, and the scalars ``miou``, ``macc``,
-        ``allacc``, nan where nothing is labelled.
-    """
-    hits = np.diagonal(confusion).astype(np.float64)
-    labelled, predicted = confusion.sum(axis=1), confusion.sum(axis=0)[:-1]
-    iou = _ratio(hits, labelled + predicted - hits)
-    return dict(iou=iou, miou=_mean(iou), macc=_mean(_ratio(hits, labelled)),
-                allacc=float(_ratio(hits.sum(keepdims=True), labelled.sum(keepdims=True))[0]))
-
-
-def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """Elementwise quotient, nan for 0 / 0."""
-    return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
-
-
-def _mean(values: np.ndarray) -> float:
-    """Mean of what is not nan."""
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if len(known) else float('nan')
 
 
 def _voxel_pair(truth: Tensor, prediction: Dict[str, Tensor], num_classes: int, name: str) -> Sequence[Tensor]:
