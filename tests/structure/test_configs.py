@@ -75,6 +75,17 @@ def drawn_offices(folder: Path, monkeypatch) -> None:
     monkeypatch.setenv('PRETRAIN3D_S3DIS', str(folder))
 
 
+def drawn_homes(folder: Path, monkeypatch) -> None:
+    """A drawn and converted Structured3D of three rooms, named by PRETRAIN3D_STRUCTURED3D."""
+    from pretrain3d.converters.structured3d.convert import convert_splits
+    from pretrain3d.worlds.rooms import build as building
+    from pretrain3d.worlds.rooms.presets import PRESETS, Preset
+    monkeypatch.setitem(PRESETS, 'test', Preset(train=2, val=1, spacing=0.12, frames=2, width=48, height=36))
+    building.build(folder, 'test', seed=1, variant='structured3d')
+    assert convert_splits(folder, folder, quiet=True).rooms == dict(train=2, val=1)
+    monkeypatch.setenv('PRETRAIN3D_STRUCTURED3D', str(folder))
+
+
 _PAIRS = {}
 
 
@@ -129,6 +140,7 @@ STEPS = dict(
     keyframe=(synthetic_keyframe, without_metric),
     scannet=(drawn_rooms, wide_voxels),
     s3dis=(drawn_offices, wide_voxels),
+    structured3d=(drawn_homes, wide_voxels),
     contrastive_scene_contexts=(drawn_frame_pairs, wide_voxels),
     **{'lidar-crops': (drawn_sweeps, wide_voxels)})
 
@@ -192,7 +204,7 @@ def test_builds_and_steps(name, tmp_path, monkeypatch, request):
             assert any(math.isfinite(value) for value in metrics.values()), metrics
             assert best in (None, 'auto') or best in metrics
     else:
-        assert not scores and folder not in ('scannet', 's3dis')
+        assert not scores and folder not in ('scannet', 's3dis', 'structured3d')
 
 
 @pytest.mark.parametrize('name', RECIPES)
