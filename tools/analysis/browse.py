@@ -1,10 +1,10 @@
 #!/usr/bin/env python
-"""Draw a contact sheet of a world or of a converted ScanNet: frames under labels, clouds, labels and boxes.
+"""Draw a contact sheet of a world, of ScanNet or of S3DIS: frames under labels, clouds, labels and boxes.
 
 Example: ``python tools/analysis/browse.py data/rooms --scan scene0003_00 --out sheet.png``
 
-PATH is a folder with ScanNet's layout (the real download, or what tools/make_world.py rooms drew) or what
-tools/data/scannet.py wrote; a folder that is both is read as converted.
+PATH is a folder with ScanNet's or S3DIS' layout (the real download, or what tools/make_world.py rooms drew) or what
+tools/data/scannet.py or s3dis.py wrote; a folder that is both is read as converted.
 """
 import argparse
 import os
@@ -28,7 +28,7 @@ from pretrain3d.pictures.sheet import draw_sheet  # noqa: E402
 def main() -> int:
     """Parse the arguments and draw the sheet; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('path', type=Path, help='a world, a ScanNet download or a converted dataset')
+    parser.add_argument('path', type=Path, help='a world, a download or a converted dataset')
     parser.add_argument('--scan', action='append', metavar='NAME', help='a scan to draw; may be given several times')
     parser.add_argument('--count', type=int, default=4, help='without --scan: how many, spread evenly (default 4)')
     parser.add_argument('--out', type=Path, default=Path('sheet.png'), help='picture to write (default sheet.png)')

@@ -10,7 +10,7 @@ from ..converters.batch import SceneError
 from ..converters.scannet.frames import frame_records
 from ..converters.scannet.infos import DETECTION_CLASSES, DETECTION_NYU40, instance_boxes
 from ..converters.scannet.reading import LABEL_TABLE, read_label_table, read_scan
-from ..label_spaces import get_label_space
+from ..label_spaces import LabelSpace, get_label_space
 from ..label_spaces.space import unknown
 from ..plain_pickle import load_plain
 
@@ -25,10 +25,11 @@ class BrowsedScan:
     Attributes:
         name: the scan's. split: train, val, test, or '' where no list names it.
         xyz, normal: (V, 3) in the sensor's frame. rgb: (V, 3) uint8.
-        label: (V,) of ScanNet20, ignore index included; ``None``: not annotated.
-        boxes: (centre and extents (6,) in the axis-aligned frame, class name, ScanNet20 label).
+        label: (V,) of ``space``, ignore index included; ``None``: not annotated.
+        boxes: (centre and extents (6,) in the axis-aligned frame, class name, label).
         axis_align: (4, 4) from the sensor's frame to the axis-aligned one.
         frames: as ``frame_records`` describes them; ``None``: none recorded. frame_root: what their paths start from.
+        space: the classes of its labels.
     """
     name: str
     split: str
@@ -40,6 +41,7 @@ class BrowsedScan:
     axis_align: np.ndarray
     frames: Optional[Dict[str, Any]]
     frame_root: Path
+    space: LabelSpace = SPACE
 
     def aligned(self, rows: Union[slice, np.ndarray] = slice(None)) -> np.ndarray:
         """(V, 3) or (N, 3) points, all or those of ``rows``, in the axis-aligned frame."""
@@ -50,9 +52,10 @@ class BrowsedScan:
         return self.normal @ self.axis_align[:3, :3].T
 
 
-def is_furniture(label: np.ndarray) -> np.ndarray:
-    """(V,) whether a label of ScanNet20 is a class other than wall and floor."""
-    return ~np.isin(label, (*SPACE.indices(('wall', 'floor')), SPACE.ignore_index))
+def is_furniture(label: np.ndarray, space: LabelSpace = SPACE) -> np.ndarray:
+    """(V,) whether a label of ``space`` is a class other than wall, floor and ceiling."""
+    shell = [index for index, name in enumerate(space.classes) if name in ('wall', 'floor', 'ceiling')]
+    return ~np.isin(label, (*shell, space.ignore_index))
 
 
 class World:
@@ -99,10 +102,10 @@ class Converted:
         self.entries: Dict[str, Tuple[str, Dict[str, Any]]] = {}
         self.frames: Dict[str, Dict[str, Any]] = {}
         for split in ('train', 'val', 'test'):
-            for entry in _data_list(root / f'scannet_infos_{split}.pkl', _check_scan):
+            for entry in data_list(root / f'scannet_infos_{split}.pkl', _check_scan):
                 name = entry.get('scan', Path(entry['lidar_points']['lidar_path']).stem)
                 self.entries[name] = (split, entry)
-            for entry in _data_list(root / f'scannet_frames_{split}.pkl', lambda entry: str(entry['scan'])):
+            for entry in data_list(root / f'scannet_frames_{split}.pkl', lambda entry: str(entry['scan'])):
                 self.frames[entry['scan']] = entry
         if not self.entries:
             raise SceneError(f'{root}: its infos name no scan; convert again with {CONVERT}')
@@ -128,17 +131,22 @@ class Converted:
 
     def array(self, kind: str, file: str, dtype, columns: int) -> np.ndarray:
         """Numbers (rows, ``columns``) of ``<kind>/<file>``; SceneError where they are missing or cut short."""
-        path = self.root / kind / file
-        if not os.path.isfile(path):  # also where the name cannot be one
-            raise SceneError(f'{path} is missing; convert again with {CONVERT}')
-        array = np.fromfile(path, dtype)
-        if not array.size or array.size % columns:
-            raise SceneError(f'{path}: {array.size} numbers are no rows of {columns}; remove it and convert again')
-        return array.reshape(-1, columns)
+        return read_array(self.root, kind, file, dtype, columns, CONVERT)
+
+
+def read_array(root: Path, kind: str, file: str, dtype, columns: int, convert: str) -> np.ndarray:
+    """Numbers (rows, ``columns``) of ``root/<kind>/<file>``; SceneError where they are missing or cut short."""
+    path = root / kind / file
+    if not os.path.isfile(path):  # also where the name cannot be one
+        raise SceneError(f'{path} is missing; convert again with {convert}')
+    array = np.fromfile(path, dtype)
+    if not array.size or array.size % columns:
+        raise SceneError(f'{path}: {array.size} numbers are no rows of {columns}; remove it and convert again')
+    return array.reshape(-1, columns)
 
 
 def open_scans(root: Path):
-    """The scans below ``root``: :class:`Converted` where it holds infos, else :class:`World`.
+    """The scans below ``root``: :class:`Converted` where it holds infos, else :class:`World`; S3DIS in the same way.
 
     Raises:
         SceneError: it is neither; the message says how to get one.
@@ -147,8 +155,13 @@ def open_scans(root: Path):
         raise SceneError(f'{root}: no such folder')
     if any(root.glob('scannet_infos_*.pkl')):
         return Converted(root)
+    from .offices import ConvertedOffices, OfficeWorld, holds_areas  # it builds on this module
+    if any(root.glob('s3dis_infos_*.pkl')):
+        return ConvertedOffices(root)
     if (root / 'scans').is_dir() or (root / 'scans_test').is_dir():
         return World(root)
+    if holds_areas(root):
+        return OfficeWorld(root)
     if (root / 'points').is_dir() or (root / 'records').is_dir():
         raise SceneError(f'{root}: nothing converted yet (no scannet_infos_*.pkl); run {CONVERT} to its end')
     raise SceneError(f'{root}: not a world (no scans/) and not a converted dataset (no scannet_infos_*.pkl)')
@@ -190,7 +203,8 @@ def _check_scan(entry: Dict[str, Any]) -> None:
             raise ValueError(f'the box {box}')
 
 
-def _data_list(path: Path, check: Callable[[Dict[str, Any]], Any]) -> List[Dict[str, Any]]:
+def data_list(path: Path, check: Callable[[Dict[str, Any]], Any], convert: str = CONVERT) -> List[Dict[str, Any]]:
+    """The entries of an info file, each of them checked; none where it does not exist."""
     if not path.is_file():
         return []
     try:
@@ -199,4 +213,4 @@ def _data_list(path: Path, check: Callable[[Dict[str, Any]], Any]) -> List[Dict[
             check(entry)
         return entries
     except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
-        raise SceneError(f'{path}: not an info file of ScanNet ({error}); convert again with {CONVERT}') from error
+        raise SceneError(f'{path}: not an info file ({error}); convert again with {convert}') from error

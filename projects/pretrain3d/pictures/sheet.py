@@ -6,6 +6,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from .frame_labels import frame_colour, frame_labels, frame_points
 from .raster import View, colour_pixels, edge_shade, halve, point_radius, rasterise, shade, view_from
+from ..label_spaces import LabelSpace
 from .scans import SPACE, BrowsedScan, is_furniture
 
 WIDTH, GAP, TITLE, HEADER, CAPTION, LEGEND = 1680, 8, 44, 30, 20, 30
@@ -15,7 +16,6 @@ ROW_HEIGHT = HEADER + FRAME_HEIGHT + CAPTION + PANEL_HEIGHT + LEGEND + 3 * GAP
 INK, FAINT, PAPER = (30, 30, 34), (120, 120, 126), (255, 255, 255)
 # Elevation of the oblique view, radians; the azimuth is the corner from which most furniture is seen.
 ELEVATION, AZIMUTHS = np.radians(48), np.radians([35, 125, 215, 305])
-COLOURS = np.array([*SPACE.palette, (205, 205, 205)], float)
 BOX_CORNERS = np.array([(x, y, z) for x in (-.5, .5) for y in (-.5, .5) for z in (-.5, .5)])
 BOX_EDGES = [(a, b) for a in range(8) for b in range(a) if np.abs(BOX_CORNERS[a] - BOX_CORNERS[b]).sum() == 1]
 
@@ -23,6 +23,14 @@ BOX_EDGES = [(a, b) for a in range(8) for b in range(a) if np.abs(BOX_CORNERS[a]
 def sheet_size(scans: int) -> Tuple[int, int]:
     """(width, height) pixels of the sheet of that many scans."""
     return WIDTH, TITLE + scans * (ROW_HEIGHT + GAP) + GAP
+
+
+def label_colours(space: LabelSpace) -> np.ndarray:
+    """(classes + 1, 3) colours of 0 ... 255 by label, the last one of what has no class."""
+    return np.array([*space.palette, (205, 205, 205)], float)
+
+
+COLOURS = label_colours(SPACE)
 
 
 def draw_sheet(scans: Sequence[BrowsedScan], title: str) -> Image.Image:
@@ -39,14 +47,15 @@ def draw_scan(scan: BrowsedScan) -> Image.Image:
     row = Image.new('RGB', (WIDTH, ROW_HEIGHT), PAPER)
     ImageDraw.Draw(row).rectangle((0, 0, WIDTH, HEADER - 4), fill=(236, 238, 242))
     _text(row, (GAP + 2, 3), scan.name, 17)
-    _text(row, (GAP + 150, 5), _facts(scan), 15, FAINT)
+    width = int(ImageDraw.Draw(row).textlength(scan.name, font=ImageFont.load_default(size=17)))
+    _text(row, (GAP + max(150, width + 20), 5), _facts(scan), 15, FAINT)
     row.paste(_frame_strip(scan), (0, HEADER + GAP // 2))
     top = HEADER + FRAME_HEIGHT + GAP + CAPTION
     for place, (caption, panel) in enumerate(_cloud_panels(scan)):
         left = GAP + place * (PANEL_WIDTH + GAP)
         row.paste(panel, (left, top))
         _text(row, (left + 2, top - CAPTION), caption, 14, FAINT)
-    row.paste(_legend(scan.label), (0, top + PANEL_HEIGHT + GAP // 2))
+    row.paste(_legend(scan.label, scan.space), (0, top + PANEL_HEIGHT + GAP // 2))
     return row
 
 
@@ -65,7 +74,7 @@ def _frame_strip(scan: BrowsedScan) -> Image.Image:
     strip = Image.new('RGB', (WIDTH, FRAME_HEIGHT), PAPER)
     records = scan.frames['frames'] if scan.frames else []
     if not records:
-        _text(strip, (GAP + 2, FRAME_HEIGHT // 2 - 10), 'no frames recorded (converter: --frames STEP)', 15, FAINT)
+        _text(strip, (GAP + 2, FRAME_HEIGHT // 2 - 10), _no_frames(scan), 15, FAINT)
         return strip
     from scipy.spatial import cKDTree
     tree = cKDTree(scan.xyz) if scan.label is not None else None
@@ -78,11 +87,15 @@ def _frame_strip(scan: BrowsedScan) -> Image.Image:
         strip.paste(Image.fromarray(colour), (left, 0))
         if tree is not None:
             points, valid = frame_points(scan.frame_root, records[pick], scan.frames, size)
-            label = frame_labels(points, valid, tree, scan.label, SPACE.ignore_index).reshape(size[1], size[0])
-            mixed = np.where((label == SPACE.ignore_index)[..., None], colour * 0.6,
-                             colour * 0.4 + COLOURS[label] * 0.6)
+            label = frame_labels(points, valid, tree, scan.label, scan.space.ignore_index).reshape(size[1], size[0])
+            mixed = np.where((label == scan.space.ignore_index)[..., None], colour * 0.6,
+                             colour * 0.4 + label_colours(scan.space)[label] * 0.6)
             strip.paste(Image.fromarray((mixed + 0.5).astype(np.uint8)), (left + size[0] + 2, 0))
     return strip
+
+
+def _no_frames(scan: BrowsedScan) -> str:
+    return 'no frames recorded (converter: --frames STEP)' if scan.space is SPACE else f'no frames ({scan.space.name})'
 
 
 def _cloud_panels(scan: BrowsedScan) -> List[Tuple[str, Image.Image]]:
@@ -90,7 +103,7 @@ def _cloud_panels(scan: BrowsedScan) -> List[Tuple[str, Image.Image]]:
     xyz, normal = scan.aligned(), scan.aligned_normals()
     radius = point_radius(xyz)
     size = (2 * PANEL_WIDTH, 2 * PANEL_HEIGHT)
-    oblique = view_from(xyz, best_azimuth(xyz, normal, scan.label), ELEVATION, *size)
+    oblique = view_from(xyz, best_azimuth(xyz, normal, scan.label, scan.space), ELEVATION, *size)
     above = view_from(xyz, -np.pi / 2, np.pi / 2, *size)
     index, depth = rasterise(oblique, xyz, normal, radius)
     edges = edge_shade(depth)
@@ -102,7 +115,7 @@ def _cloud_panels(scan: BrowsedScan) -> List[Tuple[str, Image.Image]]:
     if scan.label is None:
         panels += [('not annotated', np.full_like(panels[0][1], 255))] * 2
         return [(caption, Image.fromarray(halve(picture))) for caption, picture in panels]
-    panels.append(('labels', colour_pixels(index, COLOURS[scan.label] * light, edges)))
+    panels.append(('labels', colour_pixels(index, label_colours(scan.space)[scan.label] * light, edges)))
     grey = np.repeat(255 - (255 - rgb.mean(1, keepdims=True) * light) * 0.45, 3, 1)
     panels.append(('detection boxes', colour_pixels(index, grey, edges)))
     pictures = [(caption, Image.fromarray(halve(picture))) for caption, picture in panels]
@@ -110,11 +123,12 @@ def _cloud_panels(scan: BrowsedScan) -> List[Tuple[str, Image.Image]]:
     return pictures
 
 
-def best_azimuth(xyz: np.ndarray, normal: np.ndarray, label: Optional[np.ndarray]) -> float:
+def best_azimuth(xyz: np.ndarray, normal: np.ndarray, label: Optional[np.ndarray],
+                 space: LabelSpace = SPACE) -> float:
     """The corner from which most furniture is seen, on a coarse picture; the first one for scans without labels."""
     if label is None:
         return float(AZIMUTHS[0])
-    furniture = is_furniture(label)
+    furniture = is_furniture(label, space)
     coarse = np.full(len(xyz), 0.08)
     seen = []
     for azimuth in AZIMUTHS:
@@ -127,11 +141,12 @@ def best_azimuth(xyz: np.ndarray, normal: np.ndarray, label: Optional[np.ndarray
 def _draw_boxes(picture: Image.Image, view: View, scan: BrowsedScan) -> None:
     """Edges of the boxes in their classes' colours, far ones first, and their names at their upper ends."""
     draw = ImageDraw.Draw(picture)
+    colours = label_colours(scan.space)
     order = sorted(scan.boxes, key=lambda box: -float(box[0][:3] @ view.rotation[2]))
     tops = []
     for box, name, label in order:
         place = view.project(box[:3] + BOX_CORNERS * box[3:6])[:, :2] / 2
-        colour = tuple(int(part * 0.85) for part in COLOURS[label])
+        colour = tuple(int(part * 0.85) for part in colours[label])
         for a, b in BOX_EDGES:
             draw.line((*place[a], *place[b]), fill=colour, width=2)
         tops.append((place[1::2].mean(0), name))
@@ -142,18 +157,18 @@ def _draw_boxes(picture: Image.Image, view: View, scan: BrowsedScan) -> None:
         draw.text((x, y), name, fill=INK, font=font, anchor='mm')
 
 
-def _legend(label: Optional[np.ndarray]) -> Image.Image:
+def _legend(label: Optional[np.ndarray], space: LabelSpace) -> Image.Image:
     """Swatches and names of the classes that occur, commonest first."""
     strip = Image.new('RGB', (WIDTH, LEGEND), PAPER)
     if label is None:
         return strip
-    count = np.bincount(label, minlength=SPACE.num_classes + 1)
+    count, colours = np.bincount(label, minlength=space.num_classes + 1), label_colours(space)
     draw, left = ImageDraw.Draw(strip), GAP + 2
     for index in np.argsort(-count, kind='stable'):
         if not count[index]:
             continue
-        name = SPACE.classes[index] if index < SPACE.num_classes else 'no class'
-        draw.rectangle((left, 7, left + 15, 22), fill=tuple(int(part) for part in COLOURS[index]))
+        name = space.classes[index] if index < space.num_classes else 'no class'
+        draw.rectangle((left, 7, left + 15, 22), fill=tuple(int(part) for part in colours[index]))
         _text(strip, (left + 20, 5), name, 14)
         left += 20 + int(draw.textlength(name, font=ImageFont.load_default(size=14))) + 16
     return strip

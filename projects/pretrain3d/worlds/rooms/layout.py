@@ -168,6 +168,11 @@ class Furnisher:
             x0, y0, x1, y1 = self.floors[rng.integers(len(self.floors))]
             return translation(rng.uniform(x0 + 0.4, x1 - 0.4), rng.uniform(y0 + 0.4, y1 - 0.4)) @ rotation_z(
                 rng.integers(4) * np.pi / 2 + rng.normal(0, 0.12))
+        if where == 'middle':
+            x0, y0, x1, y1 = self.floors[0]
+            turn = rng.integers(2) * np.pi + (np.pi / 2 if y1 - y0 > x1 - x0 else 0) + rng.normal(0, 0.03)
+            spot = np.array([x0 + x1, y0 + y1]) / 2 + rng.normal(0, 0.2, 2)
+            return translation(*spot) @ rotation_z(turn)
         if where in ('wall', 'hang'):
             lengths = np.array([wall.length for wall in self.walls])
             wall = self.walls[rng.choice(len(self.walls), p=lengths / lengths.sum())]

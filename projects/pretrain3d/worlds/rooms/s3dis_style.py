@@ -16,7 +16,7 @@ RECIPES = dict(
             ('swivel_chair', 1, 2, 'front:table'), ('board', 0, 1, 'hang'), ('file_cabinet', 0, 2, 'wall'),
             ('side_chair', 1, 2, 'free'), ('screen', 1, 2, 'on:table'), ('papers', 1, 3, 'on:table'),
             ('bin', 1, 1, 'wall'), ('poster', 0, 1, 'hang'), ('parcel', 0, 2, 'free')),
-    conferenceRoom=(('door', 1, 2, 'hang'), ('meeting_table', 1, 1, 'free'), ('chair', 5, 9, 'around:meeting_table'),
+    conferenceRoom=(('door', 1, 2, 'hang'), ('meeting_table', 1, 1, 'middle'), ('chair', 5, 9, 'around:meeting_table'),
                     ('board', 1, 2, 'hang'), ('window', 0, 2, 'hang'), ('papers', 1, 3, 'on:meeting_table'),
                     ('bin', 0, 1, 'wall'), ('bookcase', 0, 1, 'wall'), ('poster', 0, 1, 'hang')),
     hallway=(('door', 3, 6, 'hang'), ('board', 0, 1, 'hang'), ('poster', 1, 3, 'hang'), ('bin', 0, 1, 'wall'),
@@ -89,7 +89,7 @@ class Sensor:
     """
     noise: float = 0.003
     stray: float = 0.002
-    contrast: tuple = (1.1, 1.5)
+    contrast: tuple = (0.85, 1.2)
     warmth: tuple = (1.02, 1.2)
     colour_noise: float = 0.012
 

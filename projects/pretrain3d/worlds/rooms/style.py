@@ -7,9 +7,9 @@ import numpy as np
 from ..shapes import Item
 from .furniture import ARCHETYPES
 
-# One line of a recipe: (archetype, fewest, most, where). 'wall': back to a wall; 'free': anywhere; 'hang': on a wall
-# above the floor; 'on:X': on top of an X, 'head:X': on its back end; 'beside:X': next to an X, their backs in line;
-# 'front:X': before an X; 'around:X': at any side of an X, facing it.
+# One line of a recipe: (archetype, fewest, most, where). 'wall': back to a wall; 'free': anywhere; 'middle': of the
+# floor; 'hang': on a wall above the floor; 'on:X': on top of an X, 'head:X': on its back end; 'beside:X': next to an X,
+# their backs in line; 'front:X': before an X; 'around:X': at any side of an X, facing it.
 Line = Tuple[str, int, int, str]
 Range = Tuple[float, float]
 
