@@ -24,7 +24,7 @@ def scene(size, seed):
     xyz[torch.arange(size), 2 - wall] = 0
     normal = torch.zeros(size, 3)
     normal[torch.arange(size), 2 - wall] = 1
-    colour = 0.5 + 0.4 * torch.sin(4 * xyz + seed % 7)
+    colour = 0.5 + 0.4 * torch.sin(4 * xyz)
     return xyz, colour, normal
 
 

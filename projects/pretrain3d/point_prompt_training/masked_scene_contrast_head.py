@@ -115,7 +115,8 @@ class MaskedSceneContrastHead(PretextHead):
             for view, one in zip(views, clean):
                 guesses.append(self.restore[name](view.features[view.mask]))
                 truths.append(one['voxels'][view.sparse['clean_rows'][view.mask]][:, dims])
-            guess, truth = full_precision(torch.cat(guesses), torch.cat(truths))
+            guess, = full_precision(torch.cat(guesses))
+            truth = torch.cat(truths).to(guess.dtype)
             error = _color_error(guess, truth) if name == 'color' else _normal_error(guess, truth)
             losses[f'loss_{name}'] = self.weights[name] * global_mean(*error)
         return losses
