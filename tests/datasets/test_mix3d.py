@@ -51,7 +51,8 @@ def test_scenes_are_laid_over_each_other_centred_and_a_shared_voxel_is_one():
     (points, ), sparse = out['inputs']['points'], out['inputs']['voxels']
     assert sparse['batch_size'] == 1 and len(points) == 1100 and len(out['data_samples']) == 1
     ours = [points[points[:, 5] == seed] for seed in (0, 1)]
-    assert torch.equal(ours[0], large['inputs']['points']) and torch.equal(ours[1][:, 3:], small['inputs']['points'][:, 3:])
+    assert torch.equal(ours[0], large['inputs']['points'])
+    assert torch.equal(ours[1][:, 3:], small['inputs']['points'][:, 3:])
     shift = ours[1][:, :3] - small['inputs']['points'][:, :3]
     assert (shift - shift[0]).abs().max() < 1e-5
     assert torch.allclose((shift[0] / 0.4).round() * 0.4, shift[0], atol=1e-5), 'whole voxels'

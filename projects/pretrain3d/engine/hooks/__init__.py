@@ -2,10 +2,12 @@
 from .bad_samples import BadSampleHook
 from .checkpoint import ResumableCheckpointHook
 from .config_check import ConfigCheckHook
+from .domain_check import DomainCheckHook
 from .finite_loss import FiniteLossHook
 from .freeze import FreezeHook
 from .input_check import InputCheckHook
 
 __all__ = [
-    'BadSampleHook', 'ConfigCheckHook', 'FiniteLossHook', 'FreezeHook', 'InputCheckHook', 'ResumableCheckpointHook'
+    'BadSampleHook', 'ConfigCheckHook', 'DomainCheckHook', 'FiniteLossHook', 'FreezeHook', 'InputCheckHook',
+    'ResumableCheckpointHook'
 ]
