@@ -1,4 +1,4 @@
-"""Normals of clouds that come without a mesh: planes through neighbours, turned towards free space. numpy and scipy."""
+"""Normals of meshes, and of clouds without one: planes through neighbours, turned towards free space. numpy and scipy."""
 from typing import Tuple
 
 import numpy as np
@@ -12,6 +12,15 @@ STEP = 0.05
 REACH = 2.0
 _ROWS = 1 << 16
 _MOST_CUBES = 1 << 27
+
+
+def vertex_normals(xyz: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """(V, 3) unit normals, each the area-weighted mean over the vertex' faces; +z where a vertex has none."""
+    corner = xyz[faces].astype(np.float64)
+    normal = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
+    total = np.stack([np.bincount(faces.reshape(-1), np.repeat(normal[:, axis], 3), len(xyz)) for axis in range(3)], 1)
+    length = np.linalg.norm(total, axis=1, keepdims=True)
+    return np.where(length > 0, total / np.maximum(length, 1e-12), (0.0, 0.0, 1.0)).astype(np.float32)
 
 
 def estimate_normals(xyz: np.ndarray, cell: float = CELL, neighbours: int = NEIGHBOURS) -> np.ndarray:

@@ -11,7 +11,7 @@ from .packing import PackPretrain3DInputs
 from .point_index import AddPointIndex
 from .preprocessor import Pretrain3DDataPreprocessor
 from .samplers import SeededInfiniteSampler, SeededSampler
-from . import s3dis, scannet_boxes, scannet_splits, structured3d, transforms_indoor  # noqa: F401  (registers)
+from . import s3dis, scan_folder, scannet_boxes, scannet_splits, structured3d, transforms_indoor  # noqa: F401  (registers)
 from .views import KeepWorldCoordinates, MakeViews
 
 __all__ = [

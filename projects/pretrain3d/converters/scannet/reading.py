@@ -10,6 +10,7 @@ from typing import Dict, List, Optional
 import numpy as np
 
 from ...label_spaces import get_label_space
+from ...normals import vertex_normals
 from ..batch import SceneError
 
 LABEL_TABLE = 'scannetv2-labels.combined.tsv'
@@ -156,15 +157,6 @@ def read_axis_align(path: Path) -> np.ndarray:
                 raise SceneError(f'{path}: axisAlignment holds NaN or infinite numbers')
             return align
     return np.eye(4)
-
-
-def vertex_normals(xyz: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """(V, 3) unit normals, each the area-weighted mean over the vertex' faces; +z where a vertex has none."""
-    corner = xyz[faces].astype(np.float64)
-    normal = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
-    total = np.stack([np.bincount(faces.reshape(-1), np.repeat(normal[:, axis], 3), len(xyz)) for axis in range(3)], 1)
-    length = np.linalg.norm(total, axis=1, keepdims=True)
-    return np.where(length > 0, total / np.maximum(length, 1e-12), (0.0, 0.0, 1.0)).astype(np.float32)
 
 
 def _json(path: Path, key: str):
