@@ -38,6 +38,7 @@ def in_step(results, before):
 ALL = [
     T.CenterShift(), T.RandomRotatePoints('x', [-1, 1]), T.RandomFlipPoints(0.5), T.ElasticDistortion(prob=1),
     T.ChromaticAutoContrast(prob=1), T.ChromaticTranslation(prob=1), T.ChromaticJitter(prob=1),
+    T.RandomColorJitter(prob=1),
     T.GridSamplePoints(0.7), T.SphereCrop(max_points=100), T.RandomDropoutPoints(0.3, prob=1)
 ]
 RANDOM = [step for step in ALL if not isinstance(step, (T.CenterShift, T.RandomFlipPoints))]

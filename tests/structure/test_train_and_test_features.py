@@ -10,8 +10,8 @@ RECIPES = sorted(path.relative_to(ROOT).as_posix() for folder in ('scannet', 'co
                  for path in (ROOT / 'configs' / folder).rglob('*_scannet20*.py'))
 # Steps of chance, and those that leave out points.
 CHANCE = {'RandomDropoutPoints', 'RandomRotatePoints', 'GlobalRotScaleTrans', 'RandomFlipPoints', 'RandomJitterPoints',
-          'ElasticDistortion', 'ChromaticAutoContrast', 'ChromaticTranslation', 'ChromaticJitter', 'GridSamplePoints',
-          'SphereCrop'}
+          'ElasticDistortion', 'ChromaticAutoContrast', 'ChromaticTranslation', 'ChromaticJitter',
+          'RandomColorJitter', 'GridSamplePoints', 'SphereCrop'}
 
 
 def features(pipeline, dataset, folder, monkeypatch):

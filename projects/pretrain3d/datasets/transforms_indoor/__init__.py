@@ -4,6 +4,7 @@ Taken from mmdet3d instead: ``RandomJitterPoints``, scaling by ``GlobalRotScaleT
 ``PointShuffle``, ``NormalizePointsColor(color_mean=None)`` (rgb / 255).
 """
 from .color import ChromaticAutoContrast, ChromaticJitter, ChromaticTranslation
+from .color_jitter import RandomColorJitter
 from .columns import NamePointColumns
 from .elastic import ElasticDistortion
 from .geometry import CenterShift, RandomFlipPoints, RandomRotatePoints
@@ -12,6 +13,6 @@ from .sampling import GridSamplePoints, RandomDropoutPoints, SphereCrop
 
 __all__ = [
     'CenterShift', 'ChromaticAutoContrast', 'ChromaticJitter', 'ChromaticTranslation', 'ElasticDistortion',
-    'FillNormals', 'GridSamplePoints', 'NamePointColumns', 'RandomDropoutPoints', 'RandomFlipPoints',
+    'GridSamplePoints', 'NamePointColumns', 'RandomColorJitter', 'RandomDropoutPoints', 'RandomFlipPoints',
     'RandomRotatePoints', 'SphereCrop'
 ]
