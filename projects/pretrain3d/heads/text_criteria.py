@@ -103,8 +103,8 @@ class TextContrastive(RowCriterion):
 
 
 class Discriminative:
-    """Discriminative loss (De Brabandere et al.) whose centres are the words. With mu_c and nu_c the means of u and of z
-    of class c, over the classes that the batch of all ranks has:
+    """Discriminative loss (De Brabandere et al.) whose centres are the words. With mu_c and nu_c the means of u and of
+    z of class c, over the classes that the batch of all ranks has:
 
     mean over c of mean over its rows of max(0, |u - t_c| - pull)^2
     + mean over pairs a != b of a domain of max(0, push - |mu_a - mu_b|)^2 + norm_weight * mean over c of |nu_c|.
