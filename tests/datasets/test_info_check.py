@@ -162,6 +162,8 @@ def test_real_keyframe():
     (lambda data: data.update(metainfo=[1]), 'metainfo'),
     (lambda data: data['metainfo'].update(categories=dict(car='x')), 'metainfo'),
     (lambda data: data['data_list'].__setitem__(1, 'x'), r'data_list\[1\]'),
+    (lambda data: data['metainfo'].update(categories=np.zeros(2)), 'metainfo'),
+    (lambda data: data['data_list'][1].update(instances=np.zeros(2)), r"data_list\[1\]\['instances'\]"),
     (lambda data: data['data_list'][1].update(instances=3), r"data_list\[1\]\['instances'\]"),
     (lambda data: data['data_list'][1]['instances'][0].update(bbox_label_3d='x'), r'data_list\[1\], instance 0'),
     (lambda data: data['data_list'][1].update(lidar_points=3), r"data_list\[1\]\['lidar_points'\]"),

@@ -28,10 +28,12 @@ from pretrain3d.engine.hooks.checkpoint_files import newest_whole
 from pretrain3d.engine.weights.convert import convert_checkpoint
 from pretrain3d.engine.weights.errors import WeightsError
 from pretrain3d.engine.weights.reading import read_state
+from pretrain3d.label_spaces.text_bank import TextBank
 from pretrain3d.pictures.scans import Converted
 
 from whole_files import (POINTS, SCAN, saved, write_checkpoints, write_converted, write_infos, write_label_lists,
-                         write_labels, write_pairs, write_points, write_rgbd, write_scan, write_video, cloud)
+                         write_labels, write_pairs, write_points, write_rgbd, write_scan, write_text_bank, write_video,
+                         cloud)
 
 
 class Subject:
@@ -175,6 +177,14 @@ def read_scenes(folder):
         assert name.isprintable()
 
 
+def read_text_bank(folder):
+    bank = TextBank.load(folder / 'bank.npz')
+    finite(bank.embeddings)
+    assert bank.embeddings.dtype == np.float32 and len(bank.texts) == len(bank.embeddings)
+    assert all(isinstance(text, str) for text in bank.texts) and bank.rows(bank.texts[:1]).shape[0] == 1
+    json.dumps(bank.source)
+
+
 def read_checkpoint(name):
     def read(folder):
         tensors, metadata = read_state(str(folder / name))
@@ -241,6 +251,7 @@ SUBJECTS = [
     Subject('label list of torch', write_label_lists, ['points20'], read_label_list('points20'), **TORCH),
     Subject('label list of old torch', write_label_lists, ['old20'], read_label_list('old20')),
     Subject('scene list', write_label_lists, ['scenes.txt'], read_scenes),
+    Subject('text bank', write_text_bank, ['bank.npz'], read_text_bank, **NPZ),
     Subject('checkpoint', write_checkpoints, ['iter_9.pth'], read_checkpoint('iter_9.pth'), **TORCH),
     Subject('plain checkpoint', write_checkpoints, ['plain.pth'], read_checkpoint('plain.pth'), **TORCH),
     Subject('checkpoint of old torch', write_checkpoints, ['old.pth'], read_checkpoint('old.pth')),

@@ -10,6 +10,7 @@ import torch
 
 from pretrain3d.converters.pairs.storage import append_table, write_frame
 from pretrain3d.converters.scannet.convert import convert_splits
+from pretrain3d.label_spaces.text_bank import stand_in_bank
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'converters'))
 from pair_scenes import plane_scan, write_list  # noqa: E402
@@ -102,6 +103,10 @@ def write_label_lists(folder):
     torch.save({name: np.array(rows) for name, rows in label_lists().items()}, folder / 'points20')
     torch.save(label_lists(), folder / 'old20', _use_new_zipfile_serialization=False)
     (folder / 'scenes.txt').write_text('scene0000_00\nscene0000_01\n')
+
+
+def write_text_bank(folder):
+    stand_in_bank(['wall', 'floor', 'a chair'], channels=8).save(folder / 'bank.npz')
 
 
 def state():

@@ -91,7 +91,7 @@ class Guard:
     def _raise(self, index: int, error: Exception) -> None:
         """Raise ``error`` again, with the sample's files where it does not name one."""
         files = self._files(index)
-        if isinstance(error, BadSampleError) or any(file in str(error) for file in files):
+        if isinstance(error, BadSampleError) or any(file in str(error) for file in files if not os.path.isdir(file)):
             raise error
         raise BadSampleError(f'{self._where(index)}, {describe(files)}: {type(error).__name__}: {error}. Mend the file '
                              "or take the sample out of the list; BadSampleHook's on_bad_sample='skip' trains without "

@@ -121,7 +121,7 @@ def check_info_file(path: str,
 def wrong_place(infos: dict) -> Optional[str]:
     """Where the content is not of the types that mmdet3d's info files have; ``None``: nowhere."""
     meta = infos['metainfo']
-    names = (meta.get('categories') or ()) if isinstance(meta, dict) else None
+    names = _given(meta, 'categories', ()) if isinstance(meta, dict) else None
     numbers = list(names.values()) if isinstance(names, dict) else []
     if not isinstance(names, (dict, list, tuple)) or not all(isinstance(name, str) for name in names) or not all(
             isinstance(number, int) for number in numbers):
@@ -130,14 +130,14 @@ def wrong_place(infos: dict) -> Optional[str]:
         where = f'data_list[{place}]'
         if not isinstance(sample, dict):
             return where
-        instances = sample.get('instances') or ()
+        instances = _given(sample, 'instances', ())
         if not isinstance(instances, (list, tuple)):
             return f"{where}['instances']"
         for number, instance in enumerate(instances):
             if not isinstance(instance, dict) or not isinstance(instance.get('bbox_label_3d', -1), (int, np.integer)):
                 return f'{where}, instance {number}'
         for key in ('lidar_points', 'images'):
-            if not isinstance(sample.get(key) or {}, dict):
+            if not isinstance(_given(sample, key, {}), dict):
                 return f'{where}[{key!r}]'
         paths = [(sample.get('lidar_points') or {}).get('lidar_path', ''), sample.get('pts_semantic_mask_path', ''),
                  sample.get('pts_instance_mask_path', '')]
@@ -146,6 +146,12 @@ def wrong_place(infos: dict) -> Optional[str]:
         if not all(isinstance(path, str) and '\0' not in path for path in paths):
             return f'the paths of {where}'
     return None
+
+
+def _given(held: dict, key: str, default: Any) -> Any:
+    """The value of ``key``, the default for None; no truth is asked of it, which arrays do not tell."""
+    value = held.get(key)
+    return default if value is None else value
 
 
 def check_instances(path: str, infos: dict) -> None:

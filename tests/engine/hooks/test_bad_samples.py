@@ -105,6 +105,15 @@ def test_an_error_that_names_the_file_is_left_alone(tmp_path):
     assert not isinstance(error.value, BadSampleError)
 
 
+def test_a_sample_without_a_file_name_is_told_by_its_place(tmp_path):
+    write_frames(tmp_path)
+    infos = pickle.loads((tmp_path / 'infos.pkl').read_bytes())
+    infos['data_list'][7]['lidar_points']['lidar_path'] = ''
+    (tmp_path / 'infos.pkl').write_bytes(pickle.dumps(infos))
+    with pytest.raises(BadSampleError, match=r'sample 7 of .*infos.pkl, '):
+        run(tmp_path, loader(tmp_path))
+
+
 def test_the_replacement_depends_on_the_draw_alone(tmp_path):
     write_frames(tmp_path)
     whole = run(tmp_path, loader(tmp_path), on_bad_sample='skip')
