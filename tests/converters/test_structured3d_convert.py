@@ -348,7 +348,7 @@ def test_damage_inside_a_zip_costs_one_view(homes, tmp_path):
     content[start + 200:start + 220] = bytes(20)
     path.write_bytes(content)
     outcome = convert_splits(zips, tmp_path / 'out', quiet=True)
-    assert len(outcome.views) == 1 and 'damaged in the zip file' in outcome.views[0][1]
+    assert len(outcome.views) == 1 and 'panorama_00.zip' in outcome.views[0][1]
 
 
 def test_the_tool_says_what_it_did(homes, tmp_path):

@@ -20,6 +20,8 @@ from pretrain3d.converters.scannet.convert import convert_cloud, read_list
 from pretrain3d.converters.scannet.frames import frame_records
 from pretrain3d.converters.scannet.reading import read_label_table, read_scan
 from pretrain3d.converters.scannet.sens import export_sens
+from pretrain3d.converters.structured3d.convert import read_room
+from pretrain3d.converters.structured3d.source import open_source
 from pretrain3d.datasets.bad_samples import Policy, guard
 from pretrain3d.datasets.info_check import check_info_file, naming
 from pretrain3d.datasets.loading import LoadAnnotationsChecked, LoadPointsChecked
@@ -31,9 +33,9 @@ from pretrain3d.engine.weights.reading import read_state
 from pretrain3d.label_spaces.text_bank import TextBank
 from pretrain3d.pictures.scans import Converted
 
-from whole_files import (POINTS, SCAN, saved, write_checkpoints, write_converted, write_infos, write_label_lists,
+from whole_files import (POINTS, ROOM, SCAN, saved, write_checkpoints, write_converted, write_infos, write_label_lists,
                          write_labels, write_pairs, write_points, write_rgbd, write_scan, write_text_bank, write_video,
-                         cloud)
+                         write_views, write_zip, cloud)
 
 
 class Subject:
@@ -143,6 +145,23 @@ def read_converted(folder):
         assert len(scan.xyz) == len(scan.rgb) and (scan.label is None or len(scan.label) == len(scan.xyz))
 
 
+VIEWS = [f'{ROOM}/{place}' for place in (
+    'perspective/full/0/camera_pose.txt', 'panorama/camera_xyz.txt',
+    *(f'{view}/{name}.png' for view in ('perspective/full/0', 'panorama/full')
+      for name in ('rgb_rawlight', 'depth', 'semantic', 'instance')))]
+
+
+def read_views(folder):
+    """A damaged file costs its view and is named; the other view stays."""
+    open_source.cache_clear()
+    for room in open_source(folder).rooms:
+        cloud, notes = read_room(room, folder)
+        finite(cloud.xyz, cloud.normal)
+        assert len(cloud.xyz) == len(cloud.rgb) == len(cloud.nyu40) == len(cloud.instance) > 0
+        assert 0 <= cloud.nyu40.min() <= cloud.nyu40.max() <= 40 and cloud.instance.min() >= 0
+        assert notes['views'] + len(notes['lost']) >= 1
+
+
 def read_video(folder):
     faults = export_sens(folder / f'{SCAN}.sens', folder / 'frames', 1)
     found = frame_records(folder / 'frames', 1, folder, faults)
@@ -244,6 +263,8 @@ SUBJECTS = [
     Subject('converted scan', write_converted, ['out/scannet_infos_train.pkl'], read_converted, **PICKLE),
     Subject('converted files', write_converted,
             [f'out/{kind}/{SCAN}.bin' for kind in ('points_normals', 'semantic_mask')], read_converted),
+    Subject('rendered views', write_views, VIEWS, read_views),
+    Subject('rendered views in a zip', write_zip, ['views.zip'], read_views),
     Subject('.sens', write_video, [f'{SCAN}.sens'], read_video),
     Subject('exported frames', write_exported, EXPORTED, read_exported),
     Subject('label list .json', write_label_lists, ['list.json'], read_label_list('list.json'), **JSON),

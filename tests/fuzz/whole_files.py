@@ -2,11 +2,14 @@
 import io
 import json
 import pickle
+import shutil
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 
 from pretrain3d.converters.pairs.storage import append_table, write_frame
 from pretrain3d.converters.scannet.convert import convert_splits
@@ -18,6 +21,7 @@ from scannet_scans import write_sens  # noqa: E402
 
 SCAN = 'scene0000_00'
 POINTS = 24
+ROOM = 'Structured3D/scene_00000/2D_rendering/7'
 
 
 def cloud(columns=6):
@@ -86,6 +90,41 @@ def write_converted(folder):
     write_scan(folder)
     outcome = convert_splits(folder, folder / 'out', ['train'], quiet=True)
     assert not outcome.failed and not outcome.skipped
+
+
+def picture(array, palette=None):
+    buffer = io.BytesIO()
+    image = Image.fromarray(array)
+    if palette:
+        image.putpalette(palette)
+    image.save(buffer, 'png')
+    return buffer.getvalue()
+
+
+def write_views(folder):
+    """A room of Structured3D with one perspective view and a panorama."""
+    rng = np.random.default_rng(0)
+    cameras = {'panorama/camera_xyz.txt': '100 200 1500', 'perspective/full/0/camera_pose.txt':
+               '100 200 1500 1 0 0 0 0 1 0.698132 0.440000 1'}
+    for camera, numbers in cameras.items():
+        place = folder / ROOM / camera
+        pictures = place.parent / 'full' if 'xyz' in camera else place.parent
+        pictures.mkdir(parents=True)
+        place.write_text(numbers)
+        ids = rng.integers(1, 3, (18, 32)).astype(np.uint8)
+        for name, content in dict(
+                rgb_rawlight=picture(rng.integers(0, 255, (18, 32, 3)).astype(np.uint8)),
+                depth=picture(np.full((18, 32), 2000, np.uint16)), instance=picture(ids.astype(np.uint16)),
+                semantic=picture(ids, [0, 0, 0, 174, 199, 232, 152, 223, 138])).items():
+            (pictures / f'{name}.png').write_bytes(content)
+
+
+def write_zip(folder):
+    write_views(folder)
+    with zipfile.ZipFile(folder / 'views.zip', 'w', zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted((folder / 'Structured3D').rglob('*.*')):
+            archive.write(path, path.relative_to(folder))
+    shutil.rmtree(folder / 'Structured3D')
 
 
 def write_video(folder):

@@ -126,16 +126,17 @@ class Zips:
         """
         path, member, _ = self._members[room][file]
         try:
-            return _archive(path, os.getpid()).read(member)
+            return _archive(path, path.stat().st_mtime_ns, os.getpid()).read(member)
         except Exception as error:  # whatever zipfile and zlib make of damaged data
             if is_disk_full(error):
                 raise
-            raise OSError(f'damaged in the zip file ({error})') from error
+            raise OSError(f'damaged in {path}: {error}') from error
 
 
-@functools.lru_cache(maxsize=None)
-def _archive(path: Path, process: int) -> zipfile.ZipFile:
-    """An open zip file; every process opens its own, since a fork would share the place in the file."""
+@functools.lru_cache(maxsize=64)
+def _archive(path: Path, changed: int, process: int) -> zipfile.ZipFile:
+    """An open zip file as it was last ``changed``; every process opens its own, since a fork would share the place in
+    the file."""
     return zipfile.ZipFile(path)
 
 
