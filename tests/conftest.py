@@ -58,6 +58,23 @@ def drawn_scannet(tmp_path_factory):
         del PRESETS['few']
 
 
+@pytest.fixture(scope='session')
+def drawn_s3dis(tmp_path_factory):
+    """Seven drawn rooms in S3DIS' layout (``world``) and converted (``converted``); read only."""
+    from pretrain3d.converters.s3dis.convert import convert
+    from pretrain3d.worlds.rooms import build as building
+    from pretrain3d.worlds.rooms.s3dis_layout import PRESETS, Preset
+    root = tmp_path_factory.mktemp('drawn_s3dis')
+    PRESETS['few'] = Preset(train=5, val=2, density=150)
+    try:
+        building.build(root / 'world', 'few', seed=4, variant='s3dis')
+        assert convert(root / 'world', root / 'converted', quiet=True) == []
+        return types.SimpleNamespace(
+            world=root / 'world', converted=root / 'converted', preset=PRESETS['few'], seed=4)
+    finally:
+        del PRESETS['few']
+
+
 @pytest.fixture()
 def dead_process():
     """Number of a process that has ended."""

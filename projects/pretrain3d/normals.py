@@ -78,13 +78,16 @@ def towards_free_space(xyz: np.ndarray, normal: np.ndarray, step: float = STEP, 
     over a spot without a point at any height. Where both ways are equally long, the middle of the cloud decides, 1.5 m
     above its lowest point. So a wall looks inwards and the back of a chair at the wall behind it.
     """
+    from scipy.ndimage import binary_closing
     low, high = xyz.min(0), xyz.max(0)
     while np.prod(np.floor((high - low) / step) + 3) > _MOST_CUBES:
         step *= 2
     extent = np.floor((high - low) / step).astype(np.int64) + 3  # one empty layer around
     occupied = np.zeros(extent, bool)
     occupied[tuple((np.floor((xyz - low) / step).astype(np.int64) + 1).T)] = True
-    occupied |= ~occupied.any(2, keepdims=True)
+    indoors = occupied.any(2)
+    indoors |= binary_closing(indoors, np.ones((3, 3)), iterations=2)  # gaps between sparse points are no way out
+    occupied |= ~indoors[:, :, None]
     occupied[:, :, [0, -1]] = True
     free = np.zeros((2, len(xyz)))
     for side, sign in enumerate((1, -1)):

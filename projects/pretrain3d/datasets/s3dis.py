@@ -5,21 +5,22 @@ from typing import List, Optional, Sequence
 from mmdet3d.registry import DATASETS
 
 from .info_check import check_info_file
-from .scannet_splits import ScanNet20Dataset, _metainfo
+from .limited_seg import LimitedSegDataset
+from .scannet_splits import _metainfo
 
 AREAS = (1, 2, 3, 4, 5, 6)
 
 
 @DATASETS.register_module()
-class S3DIS13Dataset(ScanNet20Dataset):
+class S3DIS13Dataset(LimitedSegDataset):
     """S3DIS' 13 classes; a whole room is one sample, drawn once an epoch, where mmdet3d's ``S3DISSegDataset`` wants
     resampled indices for training.
 
     Args:
         areas (Sequence[int]): Which areas, of 1 ... 6; ``s3dis_infos_Area_<k>.pkl`` each, below ``data_root``.
         data_root (str): Converted folder.
-        limit_scenes, limit_points, limit_seed: Fewer rooms and fewer labels, as in ``ScanNet20Dataset``.
-        kwargs: Arguments of ``ScanNet20Dataset``, without ``ann_file``.
+        limit_scenes, limit_points, limit_seed: Fewer rooms and fewer labels, as in ``LimitedSegDataset``.
+        kwargs: Arguments of ``LimitedSegDataset``, without ``ann_file``.
     """
     METAINFO = _metainfo('S3DIS13')
 

@@ -106,8 +106,8 @@ def standpoints(room: Room) -> np.ndarray:
     """(K, 3): a grid over every rectangle of the floor, at three heights."""
     points = []
     for x0, y0, x1, y1 in room.floors:
-        for x in np.linspace(x0, x1, 5)[1:-1]:
-            for y in np.linspace(y0, y1, 4)[1:-1]:
+        for x in np.linspace(x0, x1, 6)[1:-1]:
+            for y in np.linspace(y0, y1, 5)[1:-1]:
                 points += [(x, y, 1.5), (x, y, room.height - 0.5), (x, y, 0.5)]
     return np.array(points)
 
