@@ -1,7 +1,7 @@
 """Every config loads, builds, takes a training step and is validated and tested through mmengine's runner, on data in
 its own format.
 
-``STEPS`` names how: for each folder of recipes, or for the last part of a recipe's name where its data differ, what
+``STEPS`` names how: for each folder of recipes, and for the last part of a recipe's name where its data differ, what
 data the step gets and how a recipe is made small enough for a test. A folder without an entry fails, so no config goes
 unrun. ``make test-full`` steps full-size models.
 """
@@ -86,6 +86,34 @@ def drawn_homes(folder: Path, monkeypatch) -> None:
     monkeypatch.setenv('PRETRAIN3D_STRUCTURED3D', str(folder))
 
 
+_JOINT = {}
+
+
+def drawn_joint(folder: Path, monkeypatch) -> None:
+    """All three drawn data sets, made once."""
+    makers = dict(PRETRAIN3D_SCANNET=drawn_rooms, PRETRAIN3D_S3DIS=drawn_offices, PRETRAIN3D_STRUCTURED3D=drawn_homes)
+    if not _JOINT:
+        _JOINT['folder'] = tempfile.TemporaryDirectory()
+        for name, make in makers.items():
+            (Path(_JOINT['folder'].name) / name).mkdir()
+            make(Path(_JOINT['folder'].name) / name, monkeypatch)
+    for name in makers:
+        monkeypatch.setenv(name, str(Path(_JOINT['folder'].name) / name))
+    monkeypatch.setenv('PRETRAIN3D_TEXT_BANK', 'hashed-ngrams')  # the paper's is made from weights of CLIP
+
+
+def joint_and_scans(folder: Path, monkeypatch) -> None:
+    """The same, and a folder of two scans without labels, named by PRETRAIN3D_SCANS."""
+    drawn_joint(folder, monkeypatch)
+    rng = np.random.default_rng(0)
+    for number, columns in enumerate((6, 9)):
+        points = rng.uniform(0, 2, (500, columns))
+        points[:, 3:6] *= 100
+        np.save(folder / f'scan{number}.npy', points)
+    monkeypatch.setenv('PRETRAIN3D_SCANS', str(folder))
+    monkeypatch.setenv('PRETRAIN3D_PREDICTIONS', str(folder / 'predictions'))
+
+
 _PAIRS = {}
 
 
@@ -126,12 +154,25 @@ def wide_voxels(cfg: Config) -> None:
         cfg.model.data_preprocessor.voxel_size = 0.2
 
 
+def small_network(cfg: Config) -> None:
+    """Wide voxels; an eighth of SpUNet-L's channels."""
+    wide_voxels(cfg)
+    network = cfg.model.backbone.get('backbone', cfg.model.backbone)
+    if network.get('base_channels') == 96:
+        network.update(base_channels=12, encoder_channels=[12, 24, 48, 96], decoder_channels=[96, 48, 24, 24])
+        cfg.model.decode_head.in_channels = 24
+    for hook in cfg.custom_hooks:
+        if hook['type'] == 'PrepareTTAHook':
+            hook['tta_cfg']['augmentations'] = 'none'
+
+
 def own_checkpoint(cfg: Config, folder: Path) -> None:
-    """An untrained encoder of the recipe's own shape, for recipes that start from a pre-trained one."""
+    """An untrained encoder and head of the recipe's own shape, for recipes that start from a pre-trained one."""
     from mmdet3d.registry import MODELS
     for hook in cfg.get('custom_hooks', []):
         if hook['type'] == 'WeightTransferHook':
-            part = torch.nn.ModuleDict(dict(backbone=MODELS.build(cfg.model.backbone)))
+            part = torch.nn.ModuleDict({key: MODELS.build(cfg.model[key]) for key in ('backbone', 'decode_head')
+                                        if key in cfg.model})
             hook['checkpoint'] = str(folder / 'pretrained.pth')
             torch.save(dict(state_dict=part.state_dict()), hook['checkpoint'])
 
@@ -142,7 +183,9 @@ STEPS = dict(
     s3dis=(drawn_offices, wide_voxels),
     structured3d=(drawn_homes, wide_voxels),
     contrastive_scene_contexts=(drawn_frame_pairs, wide_voxels),
-    **{'lidar-crops': (drawn_sweeps, wide_voxels)})
+    point_prompt_training=(drawn_joint, small_network),
+    **{'contrastive_scene_contexts/lidar-crops': (drawn_sweeps, wide_voxels),
+       'point_prompt_training/scans': (joint_and_scans, small_network)})
 
 
 @pytest.mark.parametrize('name', CONFIGS)
@@ -155,7 +198,7 @@ def test_loads(name):
 def test_builds_and_steps(name, tmp_path, monkeypatch, request):
     folder = name.split('/')[0]
     assert folder in STEPS, f'configs/{folder}: name its data and reduction in STEPS of this test'
-    data, reduce = STEPS.get(Path(name).stem.rpartition('_')[2], STEPS[folder])
+    data, reduce = STEPS.get(f'{folder}/{Path(name).stem.rpartition("_")[2]}', STEPS[folder])
     (tmp_path / 'data').mkdir()
     data(tmp_path / 'data', monkeypatch)
     cfg = Config.fromfile(str(ROOT / 'configs' / name))
