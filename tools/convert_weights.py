@@ -28,7 +28,9 @@ def parse_args(argv=None) -> argparse.Namespace:
     parser.add_argument('--rename', nargs='+', action='extend', default=[], metavar='PATTERN=REPLACEMENT',
                         help='regular expressions on names relative to --source, applied in order')
     parser.add_argument('--mapping', help='how released weights of another project become ours: pointcept_spunet '
-                        '(Pointcept\'s SpUNet-v1m1 to SpUNet), minkowski_srunet (Res16UNet34C or 18A of PointContrast '
+                        '(Pointcept\'s SpUNet-v1m1 to SpUNet), pointcept_ppt_indoor and pointcept_ppt_outdoor (its Point Prompt '
+                        'Training, language-guided or decoupled, to DomainSegmentor), pointcept_msc (its Masked Scene '
+                        'Contrast to MaskedSceneContrast), minkowski_srunet (Res16UNet34C or 18A of PointContrast '
                         'and Contrastive Scene Contexts, MinkowskiEngine 0.4, to SRUNet), votenet_pointnet2 '
                         '(PointNet++ of VoteNet and of Contrastive Scene Contexts to PointNet2SASSG)')
     parser.add_argument('--config', help='config of the model that will load DST: check every name and shape against '
@@ -38,6 +40,8 @@ def parse_args(argv=None) -> argparse.Namespace:
     parser.add_argument('--spconv-layout', choices=['auto', '1', '2'], default='auto',
                         help='layout of the sparse kernels in SRC: spconv 1.x and mmcv, or spconv 2.x')
     parser.add_argument('--state-key', help='entry of SRC that holds the weights, e.g. ema_state_dict or teacher')
+    parser.add_argument('--text-bank', metavar='FILE', help='write also the text vectors that a language-guided '
+                        'Pointcept checkpoint holds, for text_bank= of the head (.npz)')
     parser.add_argument('--drop-objects', action='store_true',
                         help='leave out pickled objects that are not weights instead of refusing the file')
     args = parser.parse_args(argv)
@@ -65,9 +69,13 @@ def main(argv=None) -> int:
             print(f'convert_weights: {path} does not exist', file=sys.stderr)
             return 1
     find_pretrain3d()
-    from pretrain3d.engine.weights import MIN_MATCHED, WeightsError, convert_checkpoint
+    from pretrain3d.engine.weights import (MIN_MATCHED, WeightsError, convert_checkpoint, read_state,
+                                           released_text_bank)
     from pretrain3d.engine.weights.mapping import parse_renames
     try:
+        if args.text_bank:  # first: the model of --config may read it
+            released_text_bank(read_state(args.src, args.state_key, args.drop_objects)[0]).save(args.text_bank)
+            print(f'text bank written to {args.text_bank}')
         report = convert_checkpoint(
             args.src, args.dst, source=args.source, target=args.target, rename=parse_renames(args.rename),
             mapping=args.mapping, model=build_model(args.config) if args.config else None,

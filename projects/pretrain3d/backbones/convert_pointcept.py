@@ -143,8 +143,9 @@ def _prompted_norm(path: str, tensors: Mapping[str, Tensor], prompts: Tensor, or
         own_weight = own_weight + (torch.linalg.pinv(prompts) @ rest).T
         error = (prompts @ own_weight.T + own_bias - wanted).abs().max()
         if error > 1e-5 * wanted.abs().max():
-            raise ValueError(f'{path}: the prompts of {", ".join(order)} depend on each other (two are equal, or 0), so '
-                             'no linear map tells these domains apart: load the norms of one domain only')
+            raise ValueError(f'{path}: the prompts of {", ".join(order)} depend on each other (two are equal, or 0), '
+                             'so no linear map tells these domains apart: put random rows into embedding_table.weight '
+                             'where the norms do not read them (no modulation), else the weights cannot be converted')
     return {**made, f'{path}.modulation.weight': own_weight.to(mean.dtype),
             f'{path}.modulation.bias': own_bias.to(mean.dtype)}
 

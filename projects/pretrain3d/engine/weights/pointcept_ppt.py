@@ -71,8 +71,8 @@ def _head(state: Mapping[str, Tensor], conditions: Sequence[str]) -> Dict[str, T
         _released_words(state, conditions)
         scale = float(state['logit_scale'].exp()) if 'logit_scale' in state else 100.
         legacy = sorted(name for name in conditions if SPACES.get(name) in LEGACY_SPACES)
-        print_log(f'language-guided weights: the head is LanguageGuidedHead(logit_scale={scale:.4f}, text_bank=<that of '
-                  f'tools/convert_weights.py --text-bank>, legacy_order={legacy})', 'current')
+        print_log(f'language-guided weights: the head is LanguageGuidedHead(logit_scale={scale:.4f}, text_bank=<that '
+                  f'of tools/convert_weights.py --text-bank>, legacy_order={legacy})', 'current')
         source = dict(BANK_SOURCE, **(dict(legacy_order=legacy) if legacy else {}))
         return {'decode_head.projection.weight': state['proj_head.weight'],
                 'decode_head.projection.bias': state['proj_head.bias'],
@@ -117,16 +117,16 @@ def released_text_bank(state: Mapping[str, Tensor]) -> TextBank:
     if embedding is None or len(embedding) not in words:
         raise WeightsError(
             f'{"no" if embedding is None else len(embedding)} rows in class_embedding: a text bank is in a '
-            f'language-guided checkpoint (PPT-v1m1) of {" or ".join(map(str, words))} words only; a decoupled one needs '
-            'none')
+            f'language-guided checkpoint (PPT-v1m1) of {" or ".join(map(str, words))} words only; a decoupled one '
+            'needs none')
     embedding = embedding.double()
     unit = (embedding / embedding.norm(dim=1, keepdim=True)).numpy().astype(np.float32)
     found: Dict[str, np.ndarray] = {}
     for text, row in zip(words[len(embedding)], unit):
         # Outdoors words stand once for each data set that has them, every time with the same vector.
         if np.abs(found.setdefault(fold(text), row) - row).max() > 1e-3:
-            raise WeightsError(f'two rows of class_embedding for {text!r} differ: the checkpoint was trained with other '
-                               'words than those of its recipe')
+            raise WeightsError(f'two rows of class_embedding for {text!r} differ: the checkpoint was trained with '
+                               'other words than those of its recipe; take the one that the recipe made')
     texts = {fold(text): text for text in words[len(embedding)]}
     return TextBank(tuple(texts.values()), np.stack([found[key] for key in texts]), dict(BANK_SOURCE))
 
