@@ -1,10 +1,10 @@
 #!/usr/bin/env python
-"""Draw a contact sheet of a world, of ScanNet or of S3DIS: frames under labels, clouds, labels and boxes.
+"""Draw a contact sheet of a world, of ScanNet, S3DIS or Structured3D: frames under labels, clouds, labels and boxes.
 
 Example: ``python tools/analysis/browse.py data/rooms --scan scene0003_00 --out sheet.png``
 
-PATH is a folder with ScanNet's or S3DIS' layout (the real download, or what tools/make_world.py rooms drew) or what
-tools/data/scannet.py or s3dis.py wrote; a folder that is both is read as converted.
+PATH is a folder with the layout of one of them (the real download, or what tools/make_world.py rooms drew) or what
+tools/data/scannet.py, s3dis.py or structured3d.py wrote; a folder that is both is read as converted.
 """
 import argparse
 import os

@@ -146,7 +146,8 @@ def read_array(root: Path, kind: str, file: str, dtype, columns: int, convert: s
 
 
 def open_scans(root: Path):
-    """The scans below ``root``: :class:`Converted` where it holds infos, else :class:`World`; S3DIS in the same way.
+    """The scans below ``root``: :class:`Converted` where it holds infos, else :class:`World`; S3DIS and Structured3D in the same
+    way.
 
     Raises:
         SceneError: it is neither; the message says how to get one.
@@ -155,13 +156,18 @@ def open_scans(root: Path):
         raise SceneError(f'{root}: no such folder')
     if any(root.glob('scannet_infos_*.pkl')):
         return Converted(root)
-    from .offices import ConvertedOffices, OfficeWorld, holds_areas  # it builds on this module
+    from .offices import ConvertedOffices, OfficeWorld, holds_areas  # they build on this module
+    from .homes import ConvertedHomes, HomeWorld, holds_homes
     if any(root.glob('s3dis_infos_*.pkl')):
         return ConvertedOffices(root)
+    if any(root.glob('structured3d_infos_*.pkl')):
+        return ConvertedHomes(root)
     if (root / 'scans').is_dir() or (root / 'scans_test').is_dir():
         return World(root)
     if holds_areas(root):
         return OfficeWorld(root)
+    if holds_homes(root):
+        return HomeWorld(root)
     if (root / 'points').is_dir() or (root / 'records').is_dir():
         raise SceneError(f'{root}: nothing converted yet (no scannet_infos_*.pkl); run {CONVERT} to its end')
     raise SceneError(f'{root}: not a world (no scans/) and not a converted dataset (no scannet_infos_*.pkl)')
