@@ -139,10 +139,13 @@ def _row(line: bytes) -> Optional[np.ndarray]:
 
 
 def mend_line(line: bytes) -> Optional[np.ndarray]:
-    """The six numbers of a line with bytes that no number has: each stands for a zero, else a blank, else for nothing.
+    """The six numbers of a line with one byte that is no text: it stands for a zero, else a blank, else for nothing.
 
     ``103.0\\x100000`` is 103.000000, ``185\\x10187`` is 185 and 187. ``None`` where none of these gives six numbers.
     """
+    wrong = [byte for byte in line if byte not in _NUMBER]
+    if len(wrong) != 1 or 32 <= wrong[0] < 127:
+        return None
     for stand_in in (b'0', b' ', b''):
         row = _row(b''.join(bytes([byte]) if byte in _NUMBER else stand_in for byte in line))
         if row is not None:
