@@ -101,14 +101,17 @@ class LanguageGuidedHead(DomainHead):
         given = state_dict.get(f'{prefix}text_source')
         if given is not None:
             source = decode_source(given)
+            legacy = [domain for domain in source.get('legacy_order', ()) if domain in self.class_names]
+            source = dict({key: value for key, value in source.items() if key != 'legacy_order'},
+                          **(dict(legacy_order=legacy) if legacy else {}))
             if source != self.bank_source:
                 # mmengine's loader would make a warning of an entry in the list of errors.
                 raise RuntimeError(
                     f'{prefix[:-1]}: the weights were trained with the text bank {source}, this head has '
                     f'{self.bank_source}: give it text_bank=<that one>'
-                    + (f", legacy_order={source.get('legacy_order', [])}"
-                       if source.get('legacy_order') != self.bank_source.get('legacy_order') else ''))
-            state_dict[f'{prefix}text_source'] = self.text_source  # of another length in older checkpoints
+                    + (f', legacy_order={legacy}' if legacy != list(self.legacy_order) else ''))
+            # Of another length in older checkpoints.
+            state_dict[f'{prefix}text_source'] = encode_source(decode_source(given)).to(given.device)
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 

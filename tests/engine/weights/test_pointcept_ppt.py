@@ -106,6 +106,24 @@ def test_a_legacy_class_comes_under_its_right_name(tmp_path):
         load_weights(ours(wanted, 'hashed-ngrams'), path, mapping='pointcept_ppt_indoor', min_matched=0.5)
 
 
+@pytest.mark.parametrize('names', [('ScanNet',), ('S3DIS',), ('S3DIS', 'ScanNet')])
+def test_some_of_the_domains(names, tmp_path):
+    """For fine-tuning on them: everything of them arrives, or that of the encoder alone."""
+    weights, wanted = of_case('indoor language')
+    released_text_bank(weights).save(tmp_path / 'bank.npz')
+    model, path = ours(names, str(tmp_path / 'bank.npz')), save(weights, tmp_path)
+    load_weights(model, path, mapping='pointcept_ppt_indoor', min_matched=1.)
+    found = logits(model, scene())
+    assert set(found) == set(names) and all((found[name] - wanted[name]).abs().max() < 1e-3 for name in names)
+    other = ours(names, 'hashed-ngrams')
+    load_weights(other, path, mapping='pointcept_ppt_indoor', rename=[(r'^backbone\.', '')], target='backbone',
+                 min_matched=1.)
+    for name in names:
+        sparse = dict(scene(), domains=[name] * 2)
+        with torch.no_grad():
+            assert torch.equal(other.backbone(sparse), model.backbone(sparse))
+
+
 def test_text_bank_of_a_checkpoint():
     for case, count in (('indoor language', 36), ('outdoor language', 37)):
         weights, _ = of_case(case)
