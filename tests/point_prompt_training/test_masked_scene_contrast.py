@@ -251,7 +251,8 @@ def test_bad_input():
 
 @pytest.mark.parametrize('config, words', [
     (dict(mask_rate=0.6), 'mask_rate'), (dict(radius=0), 'radius'), (dict(mix_prob=2), 'mix_prob'),
-    (dict(normal_weight=1.), 'normal_dims'), (dict(color_dims=(0, 1, 9)), 'color_dims'), (dict(views=['a']), 'two views')])
+    (dict(normal_weight=1.), 'normal_dims'), (dict(color_dims=(0, 1, 9)), 'color_dims'),
+    (dict(views=['a']), 'two views')])
 def test_wrong_configs(config, words):
     with pytest.raises(ValueError, match=words):
         build(**config)

@@ -105,8 +105,8 @@ class MaskedSceneContrastHead(PretextHead):
 
     def loss(self, encoded: Dict[str, Encoded], inputs: Dict[str, Any],
              data_samples: Optional[list]) -> Dict[str, Tensor]:
-        """``loss_contrast``, ``loss_color``, ``loss_normal``; logged beside them: ``matches``, the mean number of pairs
-        of a scene, and ``retrieval``, the share of queries whose nearest key of their scene is their own (in [0, 1])."""
+        """``loss_contrast``, ``loss_color``, ``loss_normal``; logged beside them: ``matches``, the mean number of
+        pairs of a scene, and ``retrieval``, the share of queries whose nearest key of their scene is their own."""
         views = [encoded[name] for name in self.views]
         clean = [inputs['views'][name]['voxels'] for name in self.views]
         losses = self._contrast(views, clean, inputs, data_samples)
