@@ -1,6 +1,7 @@
 # Point Prompt Training on three drawn data sets with a narrow SpUNet: 400 steps of each, as the recipes of one data set
-# (../scannet/spunet_1xb4-rooms_scannet20.py and its like) have. Worlds: tools/make_world.py rooms OUT --as scannet, s3dis,
-# structured3d. PRETRAIN3D_DOMAINS names data sets and their turns, e.g. 'ScanNet=1,S3DIS=1'; a turn is 400 steps.
+# (../scannet/spunet_1xb4-rooms_scannet20.py and its like) have. Worlds: tools/make_world.py rooms OUT --as scannet,
+# s3dis, structured3d. PRETRAIN3D_DOMAINS names data sets and their turns, e.g. 'ScanNet=1,S3DIS=1'; a turn is 400 steps
+# unless PRETRAIN3D_STEPS says how many there are in all.
 # Words of classes are a stand-in (hashed n-grams) unless PRETRAIN3D_TEXT_BANK names a file: nothing about language
 # follows from it.
 _base_ = [
@@ -59,7 +60,7 @@ test_dataloader = val_dataloader
 val_evaluator = dict(label_spaces=dict(_delete_=True, **label_spaces))
 test_evaluator = val_evaluator
 
-max_iters = 400 * sum(ratios.values())
+max_iters = int('{{$PRETRAIN3D_STEPS:0}}') or 400 * sum(ratios.values())
 warm_up = max_iters // 5
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=max_iters)
 val_cfg = dict()

@@ -1,6 +1,6 @@
-# Point Prompt Training's joint schedule, 120 k steps of 24 scenes: a warm-up of 6 k, then half a cosine. Rates are those
-# of the released configs (0.05; the paper prints 0.5); their scheduler also moves the momentum, 0.95 to 0.85 and back,
-# whatever they say. Schedulers that know groups: OneCycleLR(eta_max=...) would set one rate for all.
+# Point Prompt Training's joint schedule, 120 k steps of 24 scenes: a warm-up of 6 k, then half a cosine. Rates are
+# those of the released configs (0.05; the paper prints 0.5); their scheduler also moves the momentum, 0.95 to 0.85 and
+# back, whatever they say. Schedulers that know groups: OneCycleLR(eta_max=...) would set one rate for all.
 max_iters = 120000
 warm_up = 6000
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=12000)
