@@ -1,6 +1,6 @@
 """Segmentation by the direction of the words of each class (Point Prompt Training's categorical alignment)."""
 import json
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import torch

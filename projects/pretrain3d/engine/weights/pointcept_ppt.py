@@ -12,7 +12,6 @@ from collections import OrderedDict
 from typing import Dict, List, Mapping, Sequence
 
 import numpy as np
-import torch
 from mmengine.logging import print_log
 from torch import Tensor
 
