@@ -11,7 +11,7 @@ NEIGHBOURS = 16
 STEP = 0.05
 REACH = 2.0
 _ROWS = 1 << 16
-_MOST_CUBES = 1 << 27
+_MOST_CUBES = 1 << 26
 
 
 def vertex_normals(xyz: np.ndarray, faces: np.ndarray) -> np.ndarray:

@@ -16,6 +16,8 @@ from pretrain3d.converters.batch import SceneError
 from pretrain3d.converters.pairs.build import build_pairs
 from pretrain3d.converters.pairs.scene import PairOptions
 from pretrain3d.converters.pairs.storage import read_frame, read_table
+from pretrain3d.converters.s3dis.convert import convert_room as convert_office
+from pretrain3d.converters.s3dis.reading import read_angles
 from pretrain3d.converters.scannet.convert import convert_cloud, read_list
 from pretrain3d.converters.scannet.frames import frame_records
 from pretrain3d.converters.scannet.reading import read_label_table, read_scan
@@ -31,11 +33,12 @@ from pretrain3d.engine.weights.convert import convert_checkpoint
 from pretrain3d.engine.weights.errors import WeightsError
 from pretrain3d.engine.weights.reading import read_state
 from pretrain3d.label_spaces.text_bank import TextBank
+from pretrain3d.pictures.offices import ConvertedOffices
 from pretrain3d.pictures.scans import Converted
 
-from whole_files import (POINTS, ROOM, SCAN, saved, write_checkpoints, write_converted, write_infos, write_label_lists,
-                         write_labels, write_pairs, write_points, write_rgbd, write_scan, write_text_bank, write_video,
-                         write_views, write_zip, cloud)
+from whole_files import (OFFICE, POINTS, ROOM, SCAN, saved, write_checkpoints, write_converted, write_converted_office,
+                         write_infos, write_label_lists, write_labels, write_office, write_pairs, write_points,
+                         write_rgbd, write_scan, write_text_bank, write_video, write_views, write_zip, cloud)
 
 
 class Subject:
@@ -135,6 +138,23 @@ def read_one_scan(folder):
     convert_cloud(SCAN, folder, folder / 'out', table, True)
     points = np.fromfile(folder / 'out' / 'points' / f'{SCAN}.bin', np.float32)
     finite(points)
+
+
+def read_office(folder):
+    angles = dict(Area_1=read_angles(folder / 'Area_1' / 'Area_1_alignmentAngle.txt'))
+    convert_office(f'Area_1/{OFFICE}', folder, folder / 'out', angles)
+    points = np.fromfile(folder / 'out' / 'points_normals' / f'Area_1_{OFFICE}.bin', np.float32).reshape(-1, 9)
+    label = np.fromfile(folder / 'out' / 'semantic_mask' / f'Area_1_{OFFICE}.bin', np.int64)
+    finite(points)
+    assert len(points) == len(label) and 0 <= points[:, 3:6].min() and points[:, 3:6].max() <= 255
+
+
+def read_converted_office(folder):
+    source = ConvertedOffices(folder / 'out')
+    for name in source.names:
+        scan = source.read(name)
+        finite(scan.xyz)
+        assert len(scan.xyz) == len(scan.rgb) == len(scan.label)
 
 
 def read_converted(folder):
@@ -265,6 +285,11 @@ SUBJECTS = [
             [f'out/{kind}/{SCAN}.bin' for kind in ('points_normals', 'semantic_mask')], read_converted),
     Subject('rendered views', write_views, VIEWS, read_views),
     Subject('rendered views in a zip', write_zip, ['views.zip'], read_views),
+    Subject('office', write_office, [*(f'Area_1/{OFFICE}/Annotations/{name}.txt' for name in ('wall_1', 'chair_1')),
+                                     'Area_1/Area_1_alignmentAngle.txt'], read_office),
+    Subject('converted office', write_converted_office, ['out/s3dis_infos_Area_1.pkl'], read_converted_office, **PICKLE),
+    Subject('converted office files', write_converted_office,
+            [f'out/{kind}/Area_1_{OFFICE}.bin' for kind in ('points_normals', 'semantic_mask')], read_converted_office),
     Subject('.sens', write_video, [f'{SCAN}.sens'], read_video),
     Subject('exported frames', write_exported, EXPORTED, read_exported),
     Subject('label list .json', write_label_lists, ['list.json'], read_label_list('list.json'), **JSON),

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from pretrain3d.converters.pairs.storage import append_table, write_frame
+from pretrain3d.converters.s3dis.convert import convert as convert_offices
 from pretrain3d.converters.scannet.convert import convert_splits
 from pretrain3d.label_spaces.text_bank import stand_in_bank
 
@@ -20,6 +21,7 @@ from pair_scenes import plane_scan, write_list  # noqa: E402
 from scannet_scans import write_sens  # noqa: E402
 
 SCAN = 'scene0000_00'
+OFFICE = 'office_1'
 POINTS = 24
 ROOM = 'Structured3D/scene_00000/2D_rendering/7'
 
@@ -84,6 +86,21 @@ def write_scan(folder):
         segIndices=[i // 8 for i in range(24)])))
     (scan / f'{SCAN}.aggregation.json').write_text(json.dumps(dict(segGroups=[
         dict(id=0, label='wall', segments=[0]), dict(id=1, label='chair', segments=[1])])))
+
+
+def write_office(folder):
+    """A room of S3DIS, as it lies on disk and converted."""
+    room = folder / 'Area_1' / OFFICE
+    (room / 'Annotations').mkdir(parents=True)
+    for name, shift in (('wall_1', 0.0), ('chair_1', 1.0)):
+        lines = ['%.3f %.3f %.3f %d %d %d' % (*(point[:3] + shift), *(point[3:] * 255)) for point in cloud()]
+        (room / 'Annotations' / f'{name}.txt').write_text('\n'.join(lines) + '\n')
+    (folder / 'Area_1' / 'Area_1_alignmentAngle.txt').write_text(f'## angles ##\n{OFFICE} 90\n')
+
+
+def write_converted_office(folder):
+    write_office(folder)
+    assert not convert_offices(folder, folder / 'out', ['Area_1'], quiet=True)
 
 
 def write_converted(folder):
