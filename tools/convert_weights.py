@@ -30,7 +30,8 @@ def parse_args(argv=None) -> argparse.Namespace:
     parser.add_argument('--mapping', help='how released weights of another project become ours: pointcept_spunet '
                         '(Pointcept\'s SpUNet-v1m1 to SpUNet), pointcept_ppt_indoor and pointcept_ppt_outdoor (its '
                         'Point Prompt Training, language-guided or decoupled, to DomainSegmentor), pointcept_msc (its '
-                        'Masked Scene Contrast to MaskedSceneContrast), minkowski_srunet (Res16UNet34C or 18A of PointContrast '
+                        'Masked Scene Contrast to MaskedSceneContrast), '
+                        'minkowski_srunet (Res16UNet34C or 18A of PointContrast '
                         'and Contrastive Scene Contexts, MinkowskiEngine 0.4, to SRUNet), votenet_pointnet2 '
                         '(PointNet++ of VoteNet and of Contrastive Scene Contexts to PointNet2SASSG)')
     parser.add_argument('--config', help='config of the model that will load DST: check every name and shape against '
