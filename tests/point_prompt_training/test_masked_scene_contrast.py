@@ -256,3 +256,20 @@ def test_bad_input():
 def test_wrong_configs(config, words):
     with pytest.raises(ValueError, match=words):
         build(**config)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
+def test_a_gpu_masks_mixes_and_matches_as_the_cpu():
+    made = {}
+    for device in ('cpu', 'cuda'):
+        model = build(mix_prob=0.6, **NORMAL).to(device)
+        data = processed(model, two_views((400, 300, 200, 350)))
+        losses = model(**data, mode='loss')
+        made[device] = corrupted(model, data), losses
+    for name, (sparse, mask) in made['cpu'][0].items():
+        other, hidden = made['cuda'][0][name]
+        assert torch.equal(mask, hidden.cpu()) and torch.equal(sparse['coors'], other['coors'].cpu())
+        assert torch.equal(sparse['clean_rows'], other['clean_rows'].cpu())
+        torch.testing.assert_close(sparse['voxels'], other['voxels'].cpu())
+    for name, value in made['cpu'][1].items():
+        torch.testing.assert_close(value, made['cuda'][1][name].cpu(), rtol=1e-3, atol=1e-3)

@@ -47,7 +47,8 @@ def test_released_settings():
             schedule.end) == ('OneCycleLR', 0.1, 0.01, 10, 1e4, 600)
     assert cfg.train_cfg.max_epochs == 600 and cfg.train_dataloader.batch_size * 8 == 32
     head = cfg.model.head
-    assert (head.mask_rate, head.patch_size, head.mix_prob, head.radius, head.max_neighbours) == (0.4, 0.1, 0.8, 0.03, 8)
+    assert (head.mask_rate, head.patch_size, head.mix_prob) == (0.4, 0.1, 0.8)
+    assert (head.radius, head.max_neighbours) == (0.03, 8)
     assert head.pairs_per_scene * cfg.train_dataloader.batch_size == 8192
     assert (head.loss.temperature, head.loss.negatives) == (0.4, 'rank')
     assert 'normal_weight' not in head  # colour alone is restored
@@ -60,6 +61,26 @@ def test_released_settings():
         'RandomColorJitter', 'ChromaticJitter', 'GridSamplePoints', 'SphereCrop', 'CenterShift', 'NormalizePointsColor']
     shared = [step.type for step in steps]
     assert shared.index('GlobalRotScaleTrans') < shared.index('KeepWorldCoordinates') < shared.index('MakeViews')
+
+
+def test_the_unsupervised_joint_recipe():
+    """Every data set says a domain that the backbone knows; views are those of the single one; no test scan is seen."""
+    cfg, single = recipe('msc_spunet-ppt_8xb4-120k_indoor'), recipe(FULL)
+    loader = cfg.train_dataloader
+    domains = [dataset.pipeline[-1].domain for dataset in loader.dataset.datasets]
+    assert domains == cfg.model.backbone.domains == list(loader.batch_sampler.ratios)
+    assert loader.batch_sampler.ratios == dict(Structured3D=4, ScanNet=2, S3DIS=1)
+    for dataset in loader.dataset.datasets:
+        assert dataset.pipeline[:-1] == single.train_dataloader.dataset.pipeline[:-1]
+        assert 5 not in dataset.get('areas', []) and 'train' in dataset.get('ann_file', 'train')
+    assert cfg.model.head == single.model.head and cfg.model.backbone.backbone == single.model.backbone
+    init_default_scope('mmdet3d')
+    names = [name for name, _ in MODELS.build(cfg.model.backbone).named_parameters()]
+    slow = [name for name in names if any(key in name for key in cfg.optim_wrapper.paramwise_cfg.custom_keys)]
+    assert sum('prompts' in name for name in slow) == 3 and sum('modulation.weight' in name for name in slow) == 59
+    # OneCycleLR(eta_max=...) would give all groups one rate.
+    assert {step.type for step in cfg.param_scheduler} == {'LinearLR', 'CosineAnnealingLR'}
+    assert 'eta_min' not in cfg.param_scheduler[1]
 
 
 @pytest.mark.parametrize('name', [FULL, ROOMS])
