@@ -153,8 +153,8 @@ def test_with_the_real_mmdet3d(tmp_path, name, words):
     assert done.returncode == 0 and words in done.stdout, done.stderr
 
 
-@pytest.mark.parametrize('name', ['make_world.py', 'data/scannet.py', 'data/make_frame_pairs.py', 'analysis/browse.py',
-                                  'convert_weights.py'])
+@pytest.mark.parametrize('name', ['make_world.py', 'data/scannet.py', 'data/s3dis.py', 'data/make_frame_pairs.py',
+                                  'analysis/browse.py', 'convert_weights.py'])
 def test_our_own_tools_go_on_in_the_checkouts_python(world, name):
     tool = world.checkout / 'tools' / name
     arguments = [script(world.cwd / 'a.pth', ''), 'b.pth']
