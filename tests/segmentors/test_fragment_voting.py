@@ -114,6 +114,16 @@ def test_more_fragments_at_once_change_nothing():
 
 
 @torch.no_grad()
+def test_a_model_that_drops_logits_keeps_those_of_fragments():
+    plain = build()
+    plain.module.keep_logits = False
+    sample = MODELS.build(dict(type='FragmentVoting', module=plain.module, augmentations=AUGMENTATIONS,
+                               vector_columns=[6, 7, 8])).test_step(scan(6))[0]
+    wanted = build().test_step(scan(6))[0].pred_pts_seg.pts_semantic_mask
+    assert torch.equal(sample.pred_pts_seg.pts_semantic_mask, wanted) and 'pts_seg_logits' not in sample
+
+
+@torch.no_grad()
 def test_an_empty_cloud_has_no_predictions():
     sample = build().test_step(scan(sizes=(0, )))[0]
     assert len(sample.pred_pts_seg.pts_semantic_mask) == 0
@@ -159,10 +169,7 @@ def test_bad_settings(config, message):
 
 def test_bad_models_and_inputs():
     model = build()
-    model.module.keep_logits = False
-    with pytest.raises(ValueError, match='keep_logits=True'):
-        MODELS.build(dict(type='FragmentVoting', module=model.module))
-    model.module.keep_logits, model.module.data_preprocessor.voxel_size = True, None
+    model.module.data_preprocessor.voxel_size = None
     with pytest.raises(ValueError, match='set voxel_size'):
         MODELS.build(dict(type='FragmentVoting', module=model.module))
     with pytest.raises(ValueError, match="also hold \\['img'\\]"):

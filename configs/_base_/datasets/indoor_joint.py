@@ -53,14 +53,16 @@ datasets = dict(
     ScanNet=dict(
         type='ScanNet20Dataset', data_root='{{$PRETRAIN3D_SCANNET:data/scannet}}', data_prefix=data_prefix),
     S3DIS=dict(type='S3DIS13Dataset', data_root='{{$PRETRAIN3D_S3DIS:data/s3dis}}', data_prefix=data_prefix))
+# Another fold of S3DIS: PRETRAIN3D_S3DIS_AREA names the area that is kept for testing.
+test_area = int('{{$PRETRAIN3D_S3DIS_AREA:5}}')
 train_splits = dict(
     Structured3D=dict(ann_file='structured3d_infos_train.pkl'),
     ScanNet=dict(ann_file='scannet_infos_train.pkl'),
-    S3DIS=dict(areas=[1, 2, 3, 4, 6]))
+    S3DIS=dict(areas=[area for area in range(1, 7) if area != test_area]))
 val_splits = dict(
     Structured3D=dict(ann_file='structured3d_infos_val.pkl'),
     ScanNet=dict(ann_file='scannet_infos_val.pkl'),
-    S3DIS=dict(areas=[5]))
+    S3DIS=dict(areas=[test_area]))
 
 train_dataloader = dict(
     batch_size=3,

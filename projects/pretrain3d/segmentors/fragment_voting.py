@@ -36,7 +36,7 @@ class FragmentVoting(BaseTTAModel):
 
     Args:
         module: the segmentor, whose ``predict`` gives the logits of every point: ``VoxelSegmentor`` and
-            ``DomainSegmentor`` with ``keep_logits=True``, or one of mmdet3d's. ``--tta`` and the hook fill it in.
+            ``DomainSegmentor``, whatever their ``keep_logits``, or one of mmdet3d's. ``--tta`` and the hook fill it in.
         augmentations: 'indoor' (rotations by 0, 90, 180, 270 degrees x scales 1, 0.95, 1.05, and a flip of both axes),
             's3dis' (five scales x flip), 'none', or a list of ``dict(angle=degrees, scale=factor, flip='x'|'y'|'xy')``.
         vector_columns: columns of the points that hold a direction and turn along, the normals; None: there are none.
@@ -56,9 +56,8 @@ class FragmentVoting(BaseTTAModel):
         if self.voxel_size is None:
             raise ValueError('FragmentVoting does not know the size of the voxels: set voxel_size in the '
                              'Pretrain3DDataPreprocessor of the model, or of FragmentVoting')
-        if not getattr(self.module, 'keep_logits', True):
-            raise ValueError(f'FragmentVoting sums the scores of points, but {type(self.module).__name__} drops them: '
-                             'set keep_logits=True in the model')
+        if hasattr(self.module, 'keep_logits'):
+            self.module.keep_logits = True  # of a fragment; those of whole scans are not kept
         if fragments_per_batch < 1:
             raise ValueError(f'fragments_per_batch of FragmentVoting must be at least 1, got {fragments_per_batch}')
         if vector_columns is not None and len(vector_columns) != 3:

@@ -1,0 +1,184 @@
+"""Recipes behind a joint training: what they take from its checkpoint, folds, sweeps, predictions by test.py."""
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+
+import pretrain3d  # noqa: F401
+from mmdet3d.registry import MODELS
+from pretrain3d.label_spaces import get_label_space
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / 'configs' / 'point_prompt_training'
+PREDICT = FOLDER / 'benchmarks' / 'spunet_1xb4-rooms-predict_scans.py'
+SCANNET, S3DIS, STRUCTURED3D = ('ScanNet', 'ScanNet20'), ('S3DIS', 'S3DIS13'), ('Structured3D', 'Structured3D25')
+FINETUNING = [
+    ('spunet_8xb3-120k_indoor', 'spunet_1xb12-800e-ppt_scannet20', *SCANNET),
+    ('spunet_8xb3-120k_indoor', 'spunet_1xb12-800e-ppt-cosine_scannet20', *SCANNET),
+    ('spunet_8xb3-120k_indoor', 'spunet_1xb12-800e-ppt-backbone_scannet20', *SCANNET),
+    ('spunet_8xb3-120k_indoor', 'spunet_1xb12-600e-ppt_scannet200', 'ScanNet', 'ScanNet200'),
+    ('spunet_8xb3-120k_indoor', 'spunet_1xb12-600e-ppt-linear_scannet200', 'ScanNet', 'ScanNet200'),
+    ('spunet_8xb3-120k_indoor', 'spunet_1xb12-3000e-ppt_s3dis', *S3DIS),
+    ('spunet_8xb3-120k_indoor', 'spunet_1xb12-3000e-ppt-fold_s3dis', *S3DIS),
+    ('spunet_8xb3-120k_indoor', 'spunet_1xb12-100e-ppt_structured3d', *STRUCTURED3D),
+    ('spunet_1xb4-rooms_indoor', 'spunet_1xb4-rooms-ppt_scannet20', *SCANNET),
+    ('spunet_1xb4-rooms_indoor', 'spunet_1xb4-rooms-ppt_s3dis', *S3DIS),
+    ('spunet_1xb4-rooms_indoor', 'spunet_1xb4-rooms-ppt_structured3d', *STRUCTURED3D)]
+
+
+@pytest.fixture(autouse=True)
+def words(monkeypatch):
+    init_default_scope('mmdet3d')
+    monkeypatch.setenv('PRETRAIN3D_TEXT_BANK', 'hashed-ngrams')
+
+
+def recipe(name):
+    return Config.fromfile(str(FOLDER / f'{name}.py'), import_custom_modules=False)
+
+
+def parts(cfg):
+    """Names, shapes and norms' eps of the network and the head, without memory."""
+    found = {}
+    for part in ('backbone', 'decode_head'):
+        with torch.device('meta'):
+            module = MODELS.build(cfg.model[part])
+        found[part] = {name: value.shape for name, value in module.state_dict().items()}
+        found[part].update({f'{name} eps': child.eps for name, child in module.named_modules() if hasattr(child, 'eps')})
+    return found
+
+
+@pytest.mark.parametrize('joint, name, domain, space', FINETUNING, ids=[case[1] for case in FINETUNING])
+def test_the_joint_model_holds_all_that_is_taken_from_it(joint, name, domain, space):
+    first, second = recipe(joint), recipe(f'benchmarks/{name}')
+    given, wanted = parts(first), parts(second)
+    hooks = {hook['target']: hook for hook in second.custom_hooks if hook['type'] == 'WeightTransferHook'}
+    fresh = 'backbone' in name or 'linear' in name
+    assert sorted(hooks) == (['backbone'] if fresh else ['backbone', 'decode_head'])
+    for part, hook in hooks.items():
+        assert hook['source'] == part and hook['min_matched'] == 1 and f'/{joint}/' in hook['checkpoint']
+        assert wanted[part].items() <= given[part].items()
+        assert any(domain in key for key in wanted['backbone'])
+    others = {'ScanNet', 'S3DIS', 'Structured3D'} - {domain}
+    assert not any(f'.{other}' in key for key in wanted['backbone'] for other in others)
+    assert second.model.decode_head.label_spaces == {domain: space}
+    assert second.model.data_preprocessor.num_classes == get_label_space(space).num_classes
+    for key in ('voxel_size', 'feature_dims'):
+        assert second.model.data_preprocessor[key] == first.model.data_preprocessor[key]
+    columns = second.tta_model.vector_columns
+    assert columns == [6, 7, 8] and second.tta_pipeline == second.test_dataloader.dataset.pipeline
+
+
+def test_the_schedule_that_the_paper_states():
+    cfg = recipe('benchmarks/spunet_1xb12-800e-ppt-cosine_scannet20')
+    optimizer = cfg.optim_wrapper.optimizer
+    assert (optimizer.type, optimizer.lr, optimizer.momentum, optimizer.weight_decay) == ('SGD', 0.5, 0.9, 1e-4)
+    assert [(step.type, step.end) for step in cfg.param_scheduler] == [('LinearLR', 40), ('CosineAnnealingLR', 800)]
+    assert cfg.train_cfg.max_epochs == 800 and cfg.train_dataloader.batch_size == 12
+
+
+def test_folds_keep_their_area_for_testing(monkeypatch):
+    """In joint training and fine-tuning; only a test writes counts."""
+    for area in range(1, 7):
+        monkeypatch.setenv('PRETRAIN3D_S3DIS_AREA', str(area))
+        cfg = recipe('benchmarks/spunet_1xb12-3000e-ppt-fold_s3dis')
+        others = [other for other in range(1, 7) if other != area]
+        assert cfg.train_dataloader.dataset.areas == others and cfg.test_dataloader.dataset.areas == [area]
+        assert cfg.val_dataloader.dataset.areas == [area]
+        assert cfg.test_evaluator.dump.endswith(f'/area{area}.json') and 'dump' not in cfg.val_evaluator
+        joint = recipe('spunet_8xb3-120k_indoor')
+        for split, wanted in (('train', others), ('val', [area]), ('test', [area])):
+            found = [one.areas for one in joint[f'{split}_dataloader'].dataset.datasets if 'areas' in one]
+            assert found == [wanted]
+
+
+@pytest.mark.parametrize('path', sorted((FOLDER / 'benchmarks').glob('*.yaml')), ids=lambda path: path.name)
+def test_sweeps_can_be_read(path, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / 'tools'))
+    monkeypatch.setenv('PRETRAIN3D_TASKS', '/data/tasks')
+    # Only a fingerprint needs it, and yapf takes a second a cell.
+    monkeypatch.setattr(Config, 'pretty_text', property(lambda cfg: repr(cfg._cfg_dict)))
+    from _sweep_spec import make_cells, read_spec
+    spec = read_spec(str(path))
+    cells = make_cells(spec)
+    assert len({cell.folder for cell in cells}) == len(cells) >= 2
+    if 'official' in path.name:
+        assert all('/data/tasks/' in cell.config and 'limit_seed' not in cell.config for cell in cells)
+    if path.name == 's3dis_six_fold.yaml':
+        assert [cell.env['PRETRAIN3D_S3DIS_AREA'] for cell in cells] == list('123456')
+        assert len({cell.env['PRETRAIN3D_CHECKPOINT'] for cell in cells}) == 6
+    if path.name.startswith('scannet_l'):
+        assert len(spec['fractions']) == 4 and set(spec['variants']) == {'scratch', 'pretrained'}
+
+
+@pytest.fixture(scope='module')
+def scans(tmp_path_factory):
+    """Two scans without labels in files of two kinds, and a checkpoint."""
+    init_default_scope('mmdet3d')
+    folder = tmp_path_factory.mktemp('scans')
+    rng = np.random.default_rng(0)
+    points = rng.uniform(0, 2, (300, 9)).astype(np.float32)
+    points[:, 3:6] *= 100
+    points[:, 6:] = (0, 0, 1)
+    (folder / 'in').mkdir()
+    np.save(folder / 'in' / 'scene0001_00_vh_clean_2.npy', points)
+    points[:200].tofile(folder / 'in' / 'scene0002_00.bin')
+    torch.manual_seed(0)
+    model = MODELS.build(recipe('spunet_1xb4-rooms_indoor').model)
+    torch.save(dict(state_dict=model.state_dict(), meta={}), folder / 'joint.pth')
+    return folder
+
+
+def in_process(folder, monkeypatch, domain, out):
+    """The config of predictions as test.py would run it."""
+    monkeypatch.setenv('PRETRAIN3D_DOMAIN', domain)
+    monkeypatch.setenv('PRETRAIN3D_SCANS', str(folder / 'in'))
+    monkeypatch.setenv('PRETRAIN3D_PREDICTIONS', str(folder / out))
+    cfg = Config.fromfile(str(PREDICT))
+    cfg.work_dir, cfg.load_from = str(folder / 'work'), str(folder / 'joint.pth')
+    cfg.test_dataloader.update(num_workers=0, persistent_workers=False)
+    cfg.visualizer = dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend')])
+    cfg.experiment_name = f'predict-{out}-{os.getpid()}'
+    return cfg
+
+
+@pytest.mark.parametrize('domain, space', [SCANNET, S3DIS])
+def test_predictions_are_in_the_classes_of_the_domain(scans, domain, space, monkeypatch):
+    cfg = in_process(scans, monkeypatch, domain, domain)
+    assert Runner.from_cfg(cfg).test() == dict(predictions=2)
+    found = {path.name: np.load(path) for path in (scans / domain).iterdir()}
+    assert {name: len(classes) for name, classes in found.items()} == {'scene0001_00.npy': 300, 'scene0002_00.npy': 200}
+    assert max(classes.max() for classes in found.values()) < get_label_space(space).num_classes
+
+
+def test_an_unknown_domain_is_told_the_known_ones(scans, monkeypatch):
+    cfg = in_process(scans, monkeypatch, 'S3DI', 'none')
+    with pytest.raises(ValueError, match="'S3DI'.*S3DIS.*Structured3D, ScanNet, S3DIS"):
+        Runner.from_cfg(cfg).test()
+    assert not (scans / 'none').exists()
+
+
+def test_test_py_votes_and_writes_a_submission(scans, monkeypatch):
+    """mmdet3d's own script with --tta; the ids that it writes are those of the voted classes."""
+    env = dict(os.environ, PRETRAIN3D_SCANS=str(scans / 'in'), PRETRAIN3D_PREDICTIONS=str(scans / 'submission'),
+               OMP_NUM_THREADS='1')
+    done = subprocess.run(
+        [sys.executable, str(ROOT / 'tools' / 'test.py'), str(PREDICT), str(scans / 'joint.pth'), '--tta', '--work-dir',
+         str(scans / 'work'), '--cfg-options', 'test_evaluator.form=txt', 'tta_model.augmentations=s3dis',
+         'test_dataloader.num_workers=0', 'test_dataloader.persistent_workers=False'],
+        env=env, capture_output=True, text=True, cwd=scans)
+    assert done.returncode == 0, done.stderr[-3000:]
+    space = get_label_space('ScanNet20')
+    cfg = in_process(scans, monkeypatch, 'ScanNet', 'voted')
+    cfg.model = dict(type='FragmentVoting', module=cfg.model, augmentations='s3dis', vector_columns=[6, 7, 8])
+    Runner.from_cfg(cfg).test()
+    for name, size in (('scene0001_00', 300), ('scene0002_00', 200)):
+        ids = np.loadtxt(scans / 'submission' / f'{name}.txt', dtype=int)
+        assert ids.shape == (size, ) and set(ids) <= set(space.metainfo()['seg_valid_class_ids'])
+        np.testing.assert_array_equal(space.map_raw(ids), np.load(scans / 'voted' / f'{name}.npy'))
