@@ -8,7 +8,7 @@ import re
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Dict, Iterator, List, Mapping, Optional
+from typing import Dict, Iterator, List, Mapping, Optional, Tuple
 
 
 class SweepError(Exception):
@@ -25,6 +25,7 @@ class Cell:
     config: str
     fingerprint: str  # of everything the config says, files it inherits from included
     env: Dict[str, str] = field(default_factory=dict)  # environment variables that the config reads
+    metrics: Tuple[str, ...] = ()  # that testing has to give
 
     @property
     def name(self) -> str:
@@ -77,19 +78,35 @@ def read_spec(path: str) -> dict:
     spec.setdefault('work_dir', f'work_dirs/{spec["name"]}')
     for name, variant in spec['variants'].items():
         if not isinstance(variant, dict) or 'config' not in variant or set(variant) - {
-                'config', 'options', 'env', 'against'}:
-            raise SweepError(f'{path}: variant {name!r} takes config and, if wanted, options, env and against; got '
-                             f'{variant!r}')
-        if variant.get('against', name) not in spec['variants']:
-            raise SweepError(f'{path}: variant {name!r} is to be compared with {variant["against"]!r}, which is none of '
-                             f'{list(spec["variants"])}')
+                'config', 'options', 'env', 'metric', 'against'}:
+            raise SweepError(f'{path}: variant {name!r} takes config and, if wanted, options, env, metric and against; '
+                             f'got {variant!r}')
         variant['config'] = str(Path(path).resolve().parent / variant['config'])
+    for name, variant in spec['variants'].items():
+        _check_comparison(path, spec, name, variant)
     for name in [*spec['variants'], *spec['fractions']]:
         if '/' in str(name):
             raise SweepError(f'{path}: {name!r} becomes a folder and cannot hold a slash')
     if len(set(spec['seeds'])) < len(spec['seeds']) or not all(isinstance(seed, int) for seed in spec['seeds']):
         raise SweepError(f'{path}: seeds are different whole numbers, got {spec["seeds"]}')
     return spec
+
+
+def _check_comparison(path: str, spec: dict, name: str, variant: dict) -> None:
+    """Make ``metric`` of a variant the list of its metrics, ``against`` metric -> the variant it is compared with."""
+    own = variant.setdefault('metric', spec['metric'])
+    own = variant['metric'] = [own] if isinstance(own, str) else list(own)
+    against = variant.get('against', next(iter(spec['variants'])))
+    if not isinstance(against, dict):
+        against = {metric: against for metric in own}
+    for metric in [*own, *against]:
+        if metric not in spec['metric']:
+            raise SweepError(f'{path}: variant {name!r} names metric {metric!r}, which is none of {spec["metric"]}')
+    for other in against.values():
+        if other not in spec['variants']:
+            raise SweepError(f'{path}: variant {name!r} is to be compared with {other!r}, which is none of '
+                             f'{list(spec["variants"])}')
+    variant['against'] = {metric: str(other) for metric, other in against.items()}
 
 
 def nested(options: dict) -> dict:
@@ -188,5 +205,6 @@ def make_cells(spec: dict) -> List[Cell]:
                 text = child_config(entry['config'], {**with_seed(options, seed), 'randomness.seed': seed})
                 made_of = text + whole.pretty_text + (f'gpus_per_cell = {gpus}' if gpus > 1 else '')
                 fingerprint = hashlib.sha256(made_of.encode()).hexdigest()
-                cells.append(Cell(str(variant), str(fraction), seed, folder, text, fingerprint, env))
+                cells.append(Cell(str(variant), str(fraction), seed, folder, text, fingerprint, env,
+                                  tuple(entry['metric'])))
     return cells

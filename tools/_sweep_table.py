@@ -36,8 +36,8 @@ def summarise(scores: Scores, variants: Mapping[str, str], fractions: Sequence[s
         found = {variant: {seed: scores[variant, fraction, seed][metric] for seed in seeds
                            if (variant, fraction, seed) in scores} for variant in variants}
         for variant, other in variants.items():
-            values = found[variant]
-            pairs = [values[seed] - found[other][seed] for seed in values if seed in found[other]]
+            values, others = found[variant], found.get(other, {})
+            pairs = [values[seed] - others[seed] for seed in values if seed in others]
             rows.append(dict(variant=variant, fraction=fraction, metric=metric, values=values, against=other,
                              **mean_interval(list(values.values())),
                              difference=None if variant == other else mean_interval(pairs)))

@@ -17,7 +17,9 @@ SPEC is a YAML, JSON or Python file:
       scratch: {config: finetune.py}   # relative to SPEC
       pretrained:
         config: finetune.py
-        against: scratch               # to which variant the table gives the difference; default: the first
+        metric: miou/vertex            # which of the metrics it has; default: all
+        against: scratch               # to which variant the table gives the difference, or {METRIC: VARIANT}; default:
+                                       # the first
         options: {optim_wrapper.optimizer.lr: 0.001}
         env: {PRETRAIN3D_CHECKPOINT: '/data/pretrain/seed_{seed}/last.pth'}   # variables that the config reads
 
@@ -132,7 +134,7 @@ class Sweep:
         if self.call(test_command(config, cell), log, gpus[:1], cell.env):
             return f'testing failed, see {log}'
         metrics = read_metrics(cell.folder / 'test')
-        for name in self.spec['metric']:
+        for name in cell.metrics:
             if name not in metrics:
                 return f'no metric {name!r} among {", ".join(metrics) or "none"}; correct the spec'
             if not math.isfinite(metrics[name]):
@@ -145,10 +147,12 @@ class Sweep:
         from _sweep_table import markdown, summarise
         records = {(cell.variant, cell.fraction, cell.seed): cell.record('result.json') for cell in self.cells}
         scores = {key: record['metrics'] for key, record in records.items() if record}
-        first, fractions = str(next(iter(self.spec['variants']))), list(map(str, self.spec['fractions']))
-        variants = {str(name): str(variant.get('against', first)) for name, variant in self.spec['variants'].items()}
-        rows = [row for metric in self.spec['metric']
-                for row in summarise(scores, variants, fractions, self.spec['seeds'], metric)]
+        fractions = list(map(str, self.spec['fractions']))
+        rows = []
+        for metric in self.spec['metric']:
+            compared = {str(name): variant['against'].get(metric, str(name))
+                        for name, variant in self.spec['variants'].items() if metric in variant['metric']}
+            rows += summarise(scores, compared, fractions, self.spec['seeds'], metric)
         self.folder.mkdir(parents=True, exist_ok=True)
         text = markdown(self.spec['name'], rows, len(self.spec['seeds']), sorted(self.failed))
         write(self.folder / 'sweep.md', text)

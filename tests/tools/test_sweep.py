@@ -207,6 +207,9 @@ def test_failing_cells_are_listed(toy, tmp_path):
     ('model.start', 'model.start.deep', 'cannot be used|plain'),
     ('options', 'option', "variant 'moved' takes config and"),
     ('options:', 'against: moof, options:', "compared with 'moof', which is none of"),
+    ('options:', 'against: {toy/other: scratch}, options:',
+     "'moved' names metric 'toy/other', which is none of"),
+    ('options:', 'metric: toy/other, options:', "'moved' names metric 'toy/other', which is none of"),
     ('model.start', 'param_scheduler.0.end', 'the whole list'),
     ('  moved', '  a/b', 'cannot hold a slash'),
     ('metric:', 'gpus_per_cell: many\nmetric:', "gpus_per_cell is a whole number from 1 on, got 'many'"),
@@ -222,6 +225,26 @@ def test_bad_specs_are_one_line(tmp_path, capsys, monkeypatch, old, new, message
     error = capsys.readouterr().err
     assert re.search('^sweep: .*(' + message + ')', error) and error.count('\n') == 1, error
     assert not (tmp_path / 'out').exists()
+
+
+def test_variants_with_other_metrics_and_comparisons(tmp_path):
+    """Two data sets alone and together: each score of both is compared with that of the data set alone."""
+    (tmp_path / 'toy.py').write_text("model = dict(type='ToyModel')\n")
+    (tmp_path / 'spec.yaml').write_text(
+        f'name: toy\nwork_dir: {tmp_path}/out\nmetric: [a, b]\nseeds: [0]\nvariants:\n'
+        '  alone a: {config: toy.py, metric: a}\n  alone b: {config: toy.py, metric: [b], against: alone b}\n'
+        '  both: {config: toy.py, against: {a: alone a, b: alone b}}\n')
+    spec = spec_file.read_spec(str(tmp_path / 'spec.yaml'))
+    cells = spec_file.make_cells(spec)
+    assert [cell.metrics for cell in cells] == [('a', ), ('b', ), ('a', 'b')]
+    for cell, metrics in zip(cells, (dict(a=0.25), dict(b=0.5), dict(a=0.5, b=0.25))):
+        cell.folder.mkdir(parents=True)
+        (cell.folder / 'result.json').write_text(json.dumps(dict(metrics=metrics)))
+    assert sweep.Sweep(spec, cells, []).write_table() == 3
+    rows = (tmp_path / 'out' / 'sweep.md').read_text().splitlines()[-4:]
+    assert [row.split(' | ')[1:5] for row in rows] == [
+        ['alone a', 'a', '0.25', '–'], ['both', 'a', '0.5', '+0.25 to alone a'],
+        ['alone b', 'b', '0.5', '–'], ['both', 'b', '0.25', '-0.25 to alone b']]
 
 
 def test_gpus_are_shared_out(monkeypatch):
