@@ -1,6 +1,7 @@
-# SpUNet on Structured3D from scratch, as Pointcept trains it: colours and normals of 2 cm voxels, SGD 0.05, OneCycle, batch
-# 12, 100 epochs. Add --amp on GPUs. Pointcept keeps 60 % of a room's points here and 80 % where Structured3D is one of
-# several data sets, and joins two rooms of a batch in four of five (Mix3D); here it is 80 %, and no rooms are joined.
+# SpUNet on Structured3D from scratch, as Pointcept trains it: colours and normals of 2 cm voxels, SGD 0.05, OneCycle,
+# batch 12, 100 epochs. Add --amp on GPUs. Pointcept keeps 60 % of a room's points here and 80 % where Structured3D is
+# one of several data sets, and joins two rooms of a batch in four of five (Mix3D); here it is 80 %, and no rooms are
+# joined.
 _base_ = [
     '../_base_/models/spunet.py', '../_base_/datasets/structured3d_seg.py', '../_base_/default_runtime.py',
     '../_base_/schedules/sgd_onecycle_800e.py'

@@ -22,8 +22,8 @@ from pretrain3d.worlds.rooms.presets import PRESETS, Preset
 ROOT = Path(__file__).resolve().parents[2]
 SPACE = get_label_space('Structured3D25')
 # The classes, in label order, and their NYU40 ids.
-CLASSES = ('wall floor cabinet bed chair sofa table door window picture desk shelves curtain dresser pillow mirror ceiling '
-           'refrigerator television nightstand sink lamp otherstructure otherfurniture otherprop').split()
+CLASSES = ('wall floor cabinet bed chair sofa table door window picture desk shelves curtain dresser pillow mirror '
+           'ceiling refrigerator television nightstand sink lamp otherstructure otherfurniture otherprop').split()
 IDS = [*range(1, 10), 11, *range(14, 20), 22, 24, 25, 32, 34, 35, 38, 39, 40]
 
 

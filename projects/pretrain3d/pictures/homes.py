@@ -116,10 +116,10 @@ class ConvertedHomes:
         nyu40 = read_array(self.root, 'semantic_mask', entry['pts_semantic_mask_path'], np.int64, 1, CONVERT)[:, 0]
         instance = read_array(self.root, 'instance_mask', entry['pts_instance_mask_path'], np.int64, 1, CONVERT)[:, 0]
         if not len(points) == len(nyu40) == len(instance) or not np.isfinite(points).all():
-            raise SceneError(f'{self.root}: points_normals/{name}.bin, semantic_mask/{name}.bin and instance_mask/{name}.bin '
-                             f'do not fit each other, or hold what is no number; remove records/{name}.json and convert '
-                             'again')
-        return _browsed(name, points[:, :3], points[:, 6:], points[:, 3:6].astype(np.uint8), nyu40, instance, None, self.root)
+            raise SceneError(f'{self.root}: {name}.bin of points_normals, semantic_mask and instance_mask do not fit '
+                             f'each other, or hold what is no number; remove records/{name}.json and convert again')
+        rgb = points[:, 3:6].astype(np.uint8)
+        return _browsed(name, points[:, :3], points[:, 6:], rgb, nyu40, instance, None, self.root)
 
 
 def _check_room(entry: dict) -> None:

@@ -1,8 +1,8 @@
 """Draws rendered homes exactly as the part of Structured3D that clouds are made of lies on disk.
 
 ``OUT/Structured3D/scene_<id>/2D_rendering/<room>/``: ``perspective/full/<position>/`` with ``rgb_rawlight.png``,
-``depth.png`` (16 bit, millimetres), ``semantic.png`` (NYU40 ids with ScanNet's palette), ``instance.png`` (16 bit, 65535:
-background), ``normal.png`` and ``camera_pose.txt``; ``panorama/camera_xyz.txt`` and the same pictures in
+``depth.png`` (16 bit, millimetres), ``semantic.png`` (NYU40 ids with ScanNet's palette), ``instance.png`` (16 bit,
+65535: background), ``normal.png`` and ``camera_pose.txt``; ``panorama/camera_xyz.txt`` and the same pictures in
 ``panorama/full``. Scenes are numbered as the splits are: train from 0, val from 3000. Left out, because nothing here
 reads them: albedo, other lights, empty rooms, layouts, boxes.
 """

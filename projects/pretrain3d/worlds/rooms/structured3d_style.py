@@ -28,8 +28,9 @@ def clean(item: Item) -> Item:
     return Item(item.category, tuple(parts))
 
 
-def _drawers(width: float, depth: float, low: float, high: float, rows: int, columns: int, front: Texture) -> List[Part]:
-    """Fronts with handles in ``rows`` x ``columns`` on the -y face of a box between the heights ``low`` and ``high``."""
+def _drawers(width: float, depth: float, low: float, high: float, rows: int, columns: int,
+             front: Texture) -> List[Part]:
+    """Fronts with handles, ``rows`` x ``columns``, on the -y face of a box between the heights ``low`` and ``high``."""
     parts, step, span = [], (high - low) / rows, width / columns
     for row in range(rows):
         for column in range(columns):
@@ -183,11 +184,13 @@ RECIPES = dict(
              ('mirror', 0, 1, 'hang'), ('wall_television', 0, 1, 'hang'), ('picture', 1, 3, 'hang'),
              ('vase', 1, 2, 'on:dresser'), ('stool', 0, 1, 'free'), ('plant', 0, 1, 'wall')),
     living=(*_OPENINGS, ('sofa', 1, 1, 'wall'), ('tv_stand', 1, 1, 'wall'), ('television', 1, 1, 'on:tv_stand'),
-            ('coffee_table', 1, 1, 'front:sofa'), ('sofa', 1, 1, 'wall'), ('pillow', 1, 3, 'head:sofa'), ('shelves', 0, 2, 'wall'),
-            ('lamp', 1, 1, 'wall'), ('vase', 1, 2, 'on:coffee_table'), ('picture', 1, 3, 'hang'), ('plant', 1, 2, 'wall')),
-    kitchen=(*_OPENINGS[:2], ('kitchen_unit', 1, 2, 'wall'), ('refrigerator', 1, 1, 'wall'), ('wall_unit', 1, 2, 'hang'),
-             ('sink', 1, 1, 'beside:kitchen_unit'), ('table', 1, 1, 'free'), ('chair', 2, 4, 'front:table'),
-             ('vase', 1, 2, 'on:table'), ('picture', 0, 1, 'hang'), ('trash_can', 0, 1, 'wall')),
+            ('coffee_table', 1, 1, 'front:sofa'), ('sofa', 1, 1, 'wall'), ('pillow', 1, 3, 'head:sofa'),
+            ('shelves', 0, 2, 'wall'), ('lamp', 1, 1, 'wall'), ('vase', 1, 2, 'on:coffee_table'),
+            ('picture', 1, 3, 'hang'), ('plant', 1, 2, 'wall')),
+    kitchen=(*_OPENINGS[:2], ('kitchen_unit', 1, 2, 'wall'), ('refrigerator', 1, 1, 'wall'),
+             ('wall_unit', 1, 2, 'hang'), ('sink', 1, 1, 'beside:kitchen_unit'), ('table', 1, 1, 'free'),
+             ('chair', 2, 4, 'front:table'), ('vase', 1, 2, 'on:table'),
+             ('picture', 0, 1, 'hang'), ('trash_can', 0, 1, 'wall')),
     study=(*_OPENINGS, ('desk', 1, 1, 'wall'), ('chair', 1, 1, 'front:desk'), ('table_lamp', 1, 1, 'on:desk'),
            ('shelves', 1, 2, 'wall'), ('sofa', 1, 1, 'wall'), ('dresser', 0, 1, 'wall'), ('picture', 1, 3, 'hang'),
            ('plant', 1, 1, 'wall'), ('mirror', 0, 1, 'hang')),
