@@ -1,4 +1,4 @@
-"""Normals of meshes, and of clouds without one: planes through neighbours, turned towards free space. numpy and scipy."""
+"""Normals of meshes, and of clouds without one: planes through neighbours, turned towards free space."""
 from typing import Tuple
 
 import numpy as np
@@ -26,8 +26,9 @@ def vertex_normals(xyz: np.ndarray, faces: np.ndarray) -> np.ndarray:
 def estimate_normals(xyz: np.ndarray, cell: float = CELL, neighbours: int = NEIGHBOURS) -> np.ndarray:
     """Unit normals of an indoor cloud, pointing into the room.
 
-    The cloud is thinned to the means of cubes of ``cell`` metres. The normal of a mean is the eigenvector of the smallest
-    eigenvalue of the covariance of its ``neighbours`` nearest means (itself among them); all points of the cube get it.
+    The cloud is thinned to the means of cubes of ``cell`` metres. The normal of a mean is the eigenvector of the
+    smallest eigenvalue of the covariance of its ``neighbours`` nearest means (itself among them); all points of the cube
+    get it.
     Its sign is that of the side with more free space (:func:`towards_free_space`).
 
     Args:

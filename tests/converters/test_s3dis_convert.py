@@ -27,7 +27,8 @@ def infos(folder, area):
 def arrays(folder, file):
     shapes = dict(points=(np.float32, 6), points_normals=(np.float32, 9), semantic_mask=(np.int64, 1),
                   instance_mask=(np.int64, 1))
-    return {kind: np.fromfile(folder / kind / file, dtype).reshape(-1, width) for kind, (dtype, width) in shapes.items()}
+    return {kind: np.fromfile(folder / kind / file, dtype).reshape(-1, width)
+            for kind, (dtype, width) in shapes.items()}
 
 
 def test_every_point_is_there_under_its_own_label(drawn_s3dis):

@@ -20,8 +20,8 @@ def write(folder, **files):
 
 
 @pytest.mark.parametrize('content', [
-    lines(), lines().replace(b'\n', b'\r\n'), lines().rstrip(b'\n'), lines().replace(b' 63 60 57', b' 63.000000 60.0 57'),
-    b'\n' + lines() + b'\n\n', lines().replace(b' ', b'\t')])
+    lines(), lines().replace(b'\n', b'\r\n'), lines().rstrip(b'\n'),
+    lines().replace(b' 63 60 57', b' 63.000000 60.0 57'), b'\n' + lines() + b'\n\n', lines().replace(b' ', b'\t')])
 def test_ways_to_write_the_same(tmp_path, content):
     (tmp_path / 'a.txt').write_bytes(content)
     found, mended, dropped = read_points(tmp_path / 'a.txt')
@@ -33,7 +33,8 @@ def test_ways_to_write_the_same(tmp_path, content):
     (b'1.0 2.0 3.0 103.0\x100000 5 6', [1, 2, 3, 103, 5, 6]),  # Area_5/office_19
     (b'22.375 6.858 2.861 185\x10187 182', [22.375, 6.858, 2.861, 185, 187, 182]),  # Area_5/hallway_6
     (b'19.302 -9.1\x100 1.785 146 137 106', [19.302, -9.1, 1.785, 146, 137, 106]),  # Area_3/hallway_2
-    (b'1 2 3 4 5 6\x00', [1, 2, 3, 4, 5, 60]), (b'1 2 3 4 5 6\x00\xff', None), (b'1 2 3 4 5 6x', None), (b'1 2 3 4 5', None), (b'1 2 3 4 5 256', None), (b'nan 2 3 4 5 6', None), (b'', None)])
+    (b'1 2 3 4 5 6\x00', [1, 2, 3, 4, 5, 60]), (b'1 2 3 4 5 6\x00\xff', None),
+    (b'1 2 3 4 5 6x', None), (b'1 2 3 4 5', None), (b'1 2 3 4 5 256', None), (b'nan 2 3 4 5 6', None), (b'', None)])
 def test_a_damaged_byte(line, expected):
     found = mend_line(line)
     if expected is None:
@@ -91,7 +92,7 @@ def test_a_room_without_points(tmp_path):
 
 def test_angles(tmp_path):
     path = tmp_path / 'Area_1_alignmentAngle.txt'
-    path.write_text('## Global alignment angle per disjoint space in Area_1 ##\n## Name Angle ##\noffice_1 90\n\nWC_1 180\n')
+    path.write_text('## Global alignment angle in Area_1 ##\n## Name Angle ##\noffice_1 90\n\nWC_1 180\n')
     assert read_angles(path) == dict(office_1=90.0, WC_1=180.0)
     for wrong in ('office_1\n', 'office_1 east\n', 'office_1 nan\n', 'office_1 90 7\n'):
         path.write_text(wrong)

@@ -1,4 +1,4 @@
-"""Rooms drawn as S3DIS: the classes, the layout on disk, a denser sensor without holes, and how worlds are kept apart."""
+"""Rooms drawn as S3DIS: the classes, the layout on disk, a denser sensor, and how worlds are kept apart."""
 import hashlib
 
 import numpy as np

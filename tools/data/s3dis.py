@@ -47,8 +47,8 @@ def main() -> int:
     parser.add_argument('root', type=Path, help='folder that holds Area_1 ... Area_6, or the release')
     parser.add_argument('out', type=Path, help='target folder (may be the same)')
     parser.add_argument('--areas', nargs='+', choices=AREAS, default=list(AREAS))
-    parser.add_argument('--align-angles', action='store_true', help='turn each room by Area_<k>_alignmentAngle.txt: for '
-                        'Stanford3dDataset_v1.2, which is not aligned')
+    parser.add_argument('--align-angles', action='store_true', help='turn each room by Area_<k>_alignmentAngle.txt: '
+                        'for Stanford3dDataset_v1.2, which is not aligned')
     parser.add_argument('--jobs', type=int, default=os.cpu_count() or 1)
     args = parser.parse_args()
     try:

@@ -35,8 +35,8 @@ def _named(boxes: List[dict]) -> List[Tuple[np.ndarray, str, int]]:
 
 def _browsed(name: str, xyz: np.ndarray, normal: np.ndarray, rgb: np.ndarray, label: np.ndarray, boxes: List[dict],
              root: Path) -> BrowsedScan:
-    return BrowsedScan(name, _split(name[:len(VALIDATION)]), xyz, normal, rgb, label, _named(boxes), np.eye(4), None, root,
-                       SPACE)
+    return BrowsedScan(name, _split(name[:len(VALIDATION)]), xyz, normal, rgb, label, _named(boxes), np.eye(4), None,
+                       root, SPACE)
 
 
 class OfficeWorld:
@@ -75,8 +75,8 @@ class ConvertedOffices:
         points = read_array(self.root, 'points_normals', entry['lidar_points']['lidar_path'], np.float32, 9, CONVERT)
         label = read_array(self.root, 'semantic_mask', entry['pts_semantic_mask_path'], np.int64, 1, CONVERT)[:, 0]
         if len(label) != len(points) or not np.isfinite(points).all() or not 0 <= label.min() <= label.max() <= 13:
-            raise SceneError(f'{self.root}: points_normals/{name}.bin and semantic_mask/{name}.bin do not fit each other, '
-                             f'or hold what is no number or label; remove records/{name}.json and convert again')
+            raise SceneError(f'{self.root}: points_normals/{name}.bin and semantic_mask/{name}.bin do not fit each '
+                             f'other, or hold what is no number or label; remove records/{name}.json and convert again')
         return _browsed(name, points[:, :3], points[:, 6:], points[:, 3:6].astype(np.uint8), label, entry['instances'],
                         self.root)
 

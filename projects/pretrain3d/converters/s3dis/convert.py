@@ -42,8 +42,8 @@ def find_root(root: Path) -> Path:
     for folder in (root, root / RELEASE):
         if any((folder / area).is_dir() for area in AREAS):
             return folder
-    raise FileNotFoundError(f'{root} holds no Area_1 ... Area_6, nor {RELEASE} with them: name the folder of the download, '
-                            'or draw a world with tools/make_world.py rooms --as s3dis')
+    raise FileNotFoundError(f'{root} holds no Area_1 ... Area_6, nor {RELEASE} with them: name the folder of the '
+                            'download, or draw a world with tools/make_world.py rooms --as s3dis')
 
 
 def room_names(root: Path, area: str) -> List[str]:
@@ -54,7 +54,7 @@ def room_names(root: Path, area: str) -> List[str]:
 
 
 def convert_room(name: str, root: Path, out: Path, angles: Optional[Dict[str, Dict[str, float]]]) -> Dict[str, Any]:
-    """Convert the room ``name`` (``Area_1/office_1``); its record is written last, so that a room with a record is whole.
+    """Convert the room ``name`` (``Area_1/office_1``); its record comes last, so that a room with a record is whole.
 
     Files (below ``out``, ``<file>`` is ``Area_1_office_1``): ``points/<file>.bin`` (N, 6) float32 x y z r g b, moved so
     that the smallest coordinates are 0; ``points_normals/<file>.bin`` (N, 9) with estimated normals behind;

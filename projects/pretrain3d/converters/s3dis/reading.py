@@ -27,7 +27,7 @@ class RoomData:
         xyz: (N, 3) float64 metres as in the files. rgb: (N, 3) uint8.
         label: (N,) int64 of S3DIS13, 13 where the file's name is no class. instance: (N,) int64, 1 and up.
         unknown: class that S3DIS does not have -> its files; their points are there without a label.
-        mended: lines that a damaged byte had been in. dropped: (file, lines) that could not be mended and were left out.
+        mended: lines that a damaged byte had been in. dropped: (file, lines) that could not be mended.
     """
     xyz: np.ndarray
     rgb: np.ndarray
@@ -103,8 +103,8 @@ def read_points(path: Path) -> Tuple[np.ndarray, int, int]:
         if row is not None:
             good.append(row)
     if mended + dropped > max(1, len(lines) // 100):
-        raise SceneError(f'{path}: {mended + dropped} of {len(lines)} lines are not six numbers x y z r g b with colours '
-                         'of 0 to 255; copy it again')
+        raise SceneError(f'{path}: {mended + dropped} of {len(lines)} lines are not six numbers x y z r g b with '
+                         'colours of 0 to 255; copy it again')
     return np.array(good, np.float64).reshape(-1, 6), mended, dropped
 
 
@@ -160,8 +160,8 @@ def read_angles(path: Path) -> Dict[str, float]:
         SceneError: it is missing or holds something else.
     """
     if not path.is_file():
-        raise SceneError(f'{path} is missing; it comes with the release that is not aligned (leave --align-angles out for '
-                         'the aligned one)')
+        raise SceneError(f'{path} is missing; it comes with the release that is not aligned (leave --align-angles out '
+                         'for the aligned one)')
     angles = {}
     for number, line in enumerate(path.read_text(errors='replace').splitlines(), 1):
         words = line.split('#')[0].split()

@@ -39,8 +39,8 @@ class FillNormals(BaseTransform):
         if policy not in POLICIES:
             raise ValueError(f'FillNormals: policy is {policy!r}; it must be one of {POLICIES}')
         if cell <= 0 or neighbours < 3:
-            raise ValueError(f'FillNormals: cell is {cell} and neighbours {neighbours}; they must be positive metres and '
-                             'at least 3')
+            raise ValueError(f'FillNormals: cell is {cell} and neighbours {neighbours}; they must be positive metres '
+                             'and at least 3')
         self.policy = policy
         self.cell = cell
         self.neighbours = neighbours

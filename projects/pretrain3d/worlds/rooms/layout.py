@@ -216,8 +216,9 @@ class Furnisher:
         return translation(*(centre + turned)) @ rotation_z(yaw)
 
     def _around(self, centre: np.ndarray, half: np.ndarray, axes: np.ndarray, reach: float) -> np.ndarray:
-        """Pose (4, 4) at any side of what stands at ``centre`` (2,) with half extents ``half`` (2,) along the columns of
-        ``axes`` (2, 2), facing it; long sides are chosen more often."""
+        """Pose (4, 4) at any side of what stands at ``centre`` (2,), facing it; long sides are chosen more often.
+
+        ``half`` (2,) are its half extents along the columns of ``axes`` (2, 2)."""
         rng = self.rng
         along = int(rng.random() < half[1] / half.sum())  # the axis that the side runs along
         away = axes[:, 1 - along] * rng.choice((-1, 1))

@@ -56,7 +56,8 @@ def desk(rng: Rng) -> Item:
     top, leg = draw(rng, ('laminate', 'laminate', *PALE)), draw(rng, ('steel', 'steel', 'mesh'))
     parts = [box((width, depth, 0.035), (0, 0, height), top)]
     if rng.random() < 0.5:
-        parts += [box((0.03, depth * 0.95, height), (side * (width / 2 - 0.02), 0, height / 2), top) for side in (-1, 1)]
+        parts += [box((0.03, depth * 0.95, height), (side * (width / 2 - 0.02), 0, height / 2), top)
+                  for side in (-1, 1)]
         parts.append(box((width, 0.03, height * 0.6), (0, depth / 2 - 0.03, height * 0.65), top))
     else:
         parts += _legs(width, depth, height, 0.05, leg)

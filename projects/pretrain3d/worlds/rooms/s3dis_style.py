@@ -58,8 +58,8 @@ def structure(rng: np.random.Generator, kind: str, floors, walls: List[Wall], he
             x = x0 + (x1 - x0) * share
             items.append(Item('beam', (box((thick, y1 - y0, deep), (x, (y0 + y1) / 2, height - deep / 2), plaster),)))
     glow = Texture((0.98, 0.97, 0.9), (1.0, 1.0, 0.97), 'plain', 0.5)
-    lamps = tuple(box((0.25, min(1.2, (y1 - y0) / 2), 0.07), (x0 + (x1 - x0) * share, (y0 + y1) / 2, height - 0.03), glow)
-                  for share in (0.3, 0.7))
+    size = (0.25, min(1.2, (y1 - y0) / 2), 0.07)
+    lamps = tuple(box(size, (x0 + (x1 - x0) * share, (y0 + y1) / 2, height - 0.03), glow) for share in (0.3, 0.7))
     return items + [Item('clutter', lamps)]
 
 
