@@ -1,7 +1,7 @@
-# ScanNet from an encoder with prompts alone, with a fresh classifier: for encoders of unsupervised pre-training, which
-# have no head (PRETRAIN3D_CHECKPOINT), and for Table 6 (scannet_lr.yaml, scannet_la.yaml).
+# ScanNet from a pre-trained encoder with prompts (PRETRAIN3D_CHECKPOINT) and a fresh classifier: after unsupervised
+# pre-training, which has no head, for Table 6 (scannet_lr.yaml, scannet_la.yaml).
 _base_ = ['../../scannet/spunet_1xb12-800e_scannet20.py']
-checkpoint = '{{$PRETRAIN3D_CHECKPOINT:work_dirs/spunet_8xb3-120k_indoor/iter_120000.pth}}'
+checkpoint = '{{$PRETRAIN3D_CHECKPOINT:work_dirs/msc_spunet-ppt_8xb4-120k_indoor/iter_120000.pth}}'
 model = dict(
     type='DomainSegmentor',
     backbone=dict(_delete_=True, type='PromptedBackbone', backbone=_base_.model.backbone, domains=['ScanNet']),

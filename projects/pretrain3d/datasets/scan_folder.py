@@ -50,8 +50,8 @@ def read_cloud(path: Union[str, Path], columns: int = 9) -> np.ndarray:
                          + (f', or say how many columns it has (now {columns})' if path.suffix == '.bin' else '')
                          ) from error
     if cloud.ndim != 2 or cloud.shape[1] not in (6, 9) or cloud.dtype.kind not in 'fiu':
-        raise ValueError(f'{path} holds {cloud.dtype} of shape {cloud.shape}; it must be numbers (n, 6): x, y, z, r, g, b, '
-                         'or (n, 9): with the normal behind')
+        raise ValueError(f'{path} holds {cloud.dtype} of shape {cloud.shape}; it must be numbers (n, 6): x, y, z, r, '
+                         'g, b, or (n, 9): with the normal behind')
     cloud = cloud.astype(np.float32)
     if not np.isfinite(cloud).all():
         raise ValueError(f'{path} holds NaN or infinite numbers: remove these points')
@@ -126,7 +126,8 @@ class ScanFolderDataset(BaseDataset):
         self.suffixes = tuple(suffixes)
         wrong = [suffix for suffix in self.suffixes if Path(suffix).suffix not in SUFFIXES and suffix not in SUFFIXES]
         if wrong or not self.suffixes:
-            raise ValueError(f'ScanFolderDataset: suffixes are {list(self.suffixes)}; each must end in one of {SUFFIXES}')
+            raise ValueError(f'ScanFolderDataset: suffixes are {list(self.suffixes)}; each must end in one of '
+                             f'{SUFFIXES}')
         super().__init__(ann_file='', data_root=data_root, metainfo=get_label_space(label_space).metainfo(),
                          **dict(dict(test_mode=True, serialize_data=False), **kwargs))
 

@@ -97,8 +97,8 @@ class DumpSegmentation(BaseMetric):
         from plyfile import PlyData, PlyElement
         xyz = read_cloud(source, self.columns)[:, :3]
         if len(xyz) != len(classes):
-            raise ValueError(f'{source} holds {len(xyz)} points, but {len(classes)} were predicted: no transform of the '
-                             "test pipeline may drop or add points for form='ply'")
+            raise ValueError(f'{source} holds {len(xyz)} points, but {len(classes)} were predicted: no transform of '
+                             "the test pipeline may drop or add points for form='ply'")
         palette = self.dataset_meta.get('palette')
         if palette is None or len(palette) != num_classes:
             raise ValueError("the data set's metainfo has no palette for its classes; use form='npy'")
