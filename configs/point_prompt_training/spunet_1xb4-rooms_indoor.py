@@ -1,7 +1,8 @@
 # Point Prompt Training on three drawn data sets with a narrow SpUNet: 400 steps of each, as the recipes of one data set
 # (../scannet/spunet_1xb4-rooms_scannet20.py and its like) have. Worlds: tools/make_world.py rooms OUT --as scannet,
 # s3dis, structured3d. PRETRAIN3D_DOMAINS names data sets and their turns, e.g. 'ScanNet=1,S3DIS=1'; a turn is 400 steps
-# unless PRETRAIN3D_STEPS says how many there are in all.
+# unless PRETRAIN3D_STEPS says how many there are in all. PRETRAIN3D_LABELS: labelled points of each room, by
+# PRETRAIN3D_LABEL_SEED; unless given all.
 # Words of classes are a stand-in (hashed n-grams) unless PRETRAIN3D_TEXT_BANK names a file: nothing about language
 # follows from it.
 _base_ = [
@@ -12,6 +13,8 @@ ratios = {
     for part in '{{$PRETRAIN3D_DOMAINS:Structured3D=1,ScanNet=1,S3DIS=1}}'.split(',')
 }
 label_spaces = {name: _base_.spaces[name] for name in ratios}
+limits = dict(
+    limit_points=int('{{$PRETRAIN3D_LABELS:0}}') or None, limit_seed=int('{{$PRETRAIN3D_LABEL_SEED:0}}'))
 
 model = dict(
     type='DomainSegmentor',
@@ -44,6 +47,7 @@ train_dataloader = dict(
             dict(
                 **_base_.datasets[name],
                 **_base_.train_splits[name],
+                **limits,
                 pipeline=_base_.load_steps + augmentation + [_base_.colour_step, _base_.pack_steps[name]])
             for name in ratios
         ]))

@@ -163,7 +163,8 @@ def test_data_sets_with_other_classes_are_concatenated():
         PlainConcatDataset([DATASETS.build(part) for part in parts])
 
 
-@pytest.mark.parametrize('path', sorted((FOLDER / 'benchmarks').glob('*table*.yaml')), ids=lambda path: path.name)
+@pytest.mark.parametrize('path', sorted(
+    [*(FOLDER / 'benchmarks').glob('*table*.yaml'), *(FOLDER / 'benchmarks').glob('rooms_joint*.yaml')]), ids=lambda path: path.name)
 def test_sweeps_can_be_read(path, monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / 'tools'))
     # Only a fingerprint needs it, and yapf takes a second a cell.
@@ -172,10 +173,13 @@ def test_sweeps_can_be_read(path, monkeypatch):
     spec = dict(read_spec(str(path)), seeds=[0])
     cells = make_cells(spec)
     assert len({cell.folder for cell in cells}) == len(cells) == len(spec['variants'])
-    scored = {metric.split('/')[0] for metric in spec['metric']} - {'mean', 'miou'}
     for cell in cells:
         if 'PRETRAIN3D_DOMAINS' in cell.env:
             trained = {part.split('=')[0] for part in cell.env['PRETRAIN3D_DOMAINS'].split(',')}
-            assert scored <= trained and ('with' in cell.variant) == (len(trained) == 2)
+            assert {metric.split('/')[0] for metric in cell.metrics} - {'mean'} == trained
+            assert ('alone' in cell.variant) == (len(trained) == 1) and (' + ' in cell.variant) == (len(trained) == 2)
+            against = spec['variants'][cell.variant]['against']
+            if path.name in ('table1.yaml', 'rooms_table1.yaml', 'rooms_joint.yaml'):
+                assert against == {metric: f'alone {metric.split("/")[0]}' for metric in cell.metrics}
     if path.name.endswith('table2.yaml'):
         assert len(cells) == 15
