@@ -1,0 +1,54 @@
+"""What triangles are made of: colour, reflectivity and label, looked up by the row of a palette."""
+from dataclasses import dataclass
+from typing import Dict, List, Tuple
+
+import numpy as np
+
+from ...label_spaces.outdoor import NUSCENES_LIDARSEG
+
+RAW: Dict[str, int] = {name: index for index, (name, _) in enumerate(NUSCENES_LIDARSEG)}
+# Finer than lidarseg's raw ids, for the writers of other data sets.
+DETAILS: Tuple[str, ...] = (
+    'none', 'road', 'parking', 'lane marking', 'kerb', 'sidewalk', 'terrain', 'other ground', 'building', 'fence',
+    'vegetation', 'trunk', 'pole', 'traffic sign', 'traffic light', 'other structure', 'vehicle', 'person', 'rider',
+    'barrier', 'cone', 'other object')
+
+
+@dataclass(frozen=True)
+class Surface:
+    """One material.
+
+    Attributes:
+        base, accent: sRGB in [0, 1]. kind: pattern, see :mod:`.patterns`. scale: of the pattern, metres.
+        reflect: share of the LiDAR's light that comes back. shine: share of the sky that is mirrored.
+        raw: lidarseg's raw id. detail: name of :data:`DETAILS`. seed: of the pattern.
+    """
+    base: Tuple[float, float, float]
+    accent: Tuple[float, float, float] = (0.0, 0.0, 0.0)
+    kind: str = 'plain'
+    scale: float = 1.0
+    reflect: float = 0.2
+    shine: float = 0.0
+    raw: int = 0
+    detail: str = 'none'
+    seed: int = 0
+
+
+class Palette:
+    """Rows of surfaces, and their properties as arrays."""
+
+    def __init__(self) -> None:
+        self.rows: List[Surface] = []
+        self._known: Dict[Surface, int] = {}
+
+    def add(self, surface: Surface) -> int:
+        """Row of ``surface``; equal surfaces share one."""
+        if surface not in self._known:
+            self._known[surface] = len(self.rows)
+            self.rows.append(surface)
+        return self._known[surface]
+
+    def column(self, name: str) -> np.ndarray:
+        """One property of all rows."""
+        values = [getattr(row, name) for row in self.rows]
+        return np.array([DETAILS.index(value) for value in values] if name == 'detail' else values)
