@@ -15,7 +15,7 @@ from .samplers import _SeededBase
 from .seeding import SeededIndex
 
 # First words of keys, beside those of samplers.py.
-_DOMAIN_ORDER, _DOMAIN_DRAW, _DOMAIN_TURNS = 3, 4, 5
+_DOMAIN_ORDER, _DOMAIN_DRAW, _DOMAIN_TURNS, _DOMAIN_DEAL = 3, 4, 5, 6
 
 
 @DATA_SAMPLERS.register_module()
@@ -26,9 +26,10 @@ class DomainBatchSampler(Sampler):
         batch_sampler=dict(type='DomainBatchSampler', ratios=dict(Structured3D=4, ScanNet=2, S3DIS=1))
 
     A cycle of sum(ratios) turns gives each domain as many turns as its ratio. A turn is a batch of all ranks
-    (``mode='single'``: one domain at a step, the same on every rank) or a single sample (``mode='mixed'``). A domain
-    goes through its samples in a new order each time; one smaller than its share begins again, one larger goes on in
-    the next epoch where it was.
+    (``mode='single'``: one domain at a step, the same on every rank) or a single sample (``mode='mixed'``; the samples
+    of a step are dealt to the ranks by chance, so that each rank meets every domain). A domain goes through its samples
+    in a new order each time; one smaller than its share begins again, one larger goes on in the next epoch where it
+    was.
 
     With ``SeededInfiniteSampler`` the turns never end. With ``SeededSampler`` an epoch ends with the turn in which the
     main domain has had all of its samples; every batch is full, the last one with the beginning of the next pass.
@@ -94,15 +95,26 @@ class DomainBatchSampler(Sampler):
                 turns = [batch] * self.batch_size
                 lanes = range(self.sampler.rank, self._global_batch, self.sampler.world_size)
             else:
-                first = batch * self._global_batch + self.sampler.rank
-                turns = range(first, (batch + 1) * self._global_batch, self.sampler.world_size)
-                lanes = [0] * self.batch_size
+                turns, lanes = self._dealt(epoch, batch), [0] * self.batch_size
             yield [self._draw(epoch, turn, lane) for turn, lane in zip(turns, lanes)]
 
     def domain_of_turn(self, turn: int, epoch: int = 0) -> str:
         """Domain of a turn of an epoch."""
         cycle, place = divmod(turn, len(self._cycle))
         return self.domains[self._turns_of_cycle(cycle, epoch)[place]]
+
+    def _dealt(self, epoch: int, batch: int) -> List[int]:
+        """Turns of a mixed batch that this rank has, in order: by chance, as many as the others.
+
+        Dealt one by one, or in blocks, turns go in step with the cycle: of two domains 1:1, a rank of two would have
+        the same one for ever, and norms that do not synchronise would never see the other.
+        """
+        places = np.arange(self._global_batch)
+        if self.sampler.world_size > 1:
+            key = (_DOMAIN_DEAL, self.sampler.seed, epoch, batch)
+            places = np.random.default_rng(np.random.SeedSequence(key)).permutation(places)
+        own = np.sort(places[self.sampler.rank::self.sampler.world_size])
+        return (batch * self._global_batch + own).tolist()
 
     # How long an epoch is
 
