@@ -1,11 +1,13 @@
 # Everything sets itself up: `make test` and `make demo` need Python 3.11 (or 3.10) and nothing else. See `make help`.
 #   PYTHON=/path/to/python3.11   the interpreter to build .venv on      ARGS="-k voxel"   passed on to pytest or a demo
 #   INFO=/path/to/infos.pkl      the keyframe demo's info file          JOBS=2            test processes
+#   METHOD=ppt                   the demo of Point Prompt Training
 PYTHON ?=
 ARGS ?=
 INFO ?=
 JOBS ?= 2
 KILLS ?= 200
+METHOD ?=
 
 VENV_PY := .venv/bin/python
 FULL_PY := .venv-full/bin/python
@@ -34,7 +36,8 @@ test-full: setup  ## the test suite with compiled mmcv and the full-size tests
 	$(FULL_PY) -m pytest -n $(JOBS) --durations=25 --full $(ARGS)
 
 demo: setup  ## draw rooms, pre-train without labels, segment with few, from scratch and pre-trained, report (15 minutes)
-	$(VENV_PY) tools/demo.py $(ARGS)
+	@test -f tools/demo$(METHOD:%=_%).py || { echo "make demo: METHOD is 'ppt' or nothing, not '$(METHOD)'" >&2; exit 2; }
+	$(VENV_PY) tools/demo$(METHOD:%=_%).py $(ARGS)
 
 demo-keyframe: setup  ## fine-tune mmdet3d's CenterPoint on one real keyframe (INFO=...) and draw what it finds
 	$(VENV_PY) tools/demo_keyframe.py $(if $(INFO),--info "$(INFO)") $(ARGS)

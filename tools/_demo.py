@@ -130,6 +130,21 @@ def together(tasks: Sequence[Callable[[], None]], jobs: int) -> None:
             raise
 
 
+def threads_of(jobs: int) -> Optional[int]:
+    """Threads of arithmetic for each of ``jobs`` trainings at a time; ``None``: as torch or the user wants it."""
+    shared = jobs > 1 and 'OMP_NUM_THREADS' not in os.environ
+    return max(1, (os.cpu_count() or 1) // jobs) if shared else None
+
+
+def make_work_dir(folder: Path) -> Path:
+    """The absolute path of a work dir, which is made if need be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DemoError(f'--work-dir {folder} cannot be made: {error.strerror}') from error
+    return folder.resolve()
+
+
 def environment(**added: str) -> Dict[str, str]:
     """The environment of the scripts."""
     found = {key: value for key, value in os.environ.items() if key != 'PRETRAIN3D_LIGHT'}
@@ -204,6 +219,11 @@ class Run:
         """Test the last checkpoint with the config that train.py saved: a recipe edited since then is another model."""
         self._call('test', checkpoint_of(self.folder / 'train'), config=self.folder / 'train' / self.config.name)
         self.scores = scores_of(self.folder / 'test')
+
+    def train_and_test(self) -> None:
+        """One after the other."""
+        self.train()
+        self.test()
 
     def _call(self, what: str, *arguments: object, config: Optional[Path] = None) -> None:
         whole = [config or self.config, *arguments, '--work-dir', self.folder / what]

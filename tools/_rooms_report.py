@@ -64,11 +64,14 @@ def _parts(args: argparse.Namespace, world: Path, pretraining: _demo.Run, runs: 
     if args.labels:
         parts.append(taught(source, names['train'], args))
     return parts + [scenes(source, names['val'], predictions, args.seed), curves(runs),
-                    classes(runs, truth, predictions), what_was_run(args, pretraining, runs, commands, taken)]
+                    classes(runs, truth, predictions),
+                    what_was_run(f'preset {args.preset}, seeds {args.seed} to {args.seed + args.seeds - 1}',
+                                 [pretraining, *(run for group in runs.values() for run in group)],
+                                 [pretraining, *(group[0] for group in runs.values())], commands, taken)]
 
 
-def read_predictions(source: Converted, names: Sequence[str], folder: Path) -> Dict[str, np.ndarray]:
-    """Predicted classes of the scans ``names``, checked against them."""
+def read_predictions(source, names: Sequence[str], folder: Path) -> Dict[str, np.ndarray]:
+    """Predicted classes of the scans ``names`` of a source (``open_scans``), checked against them."""
     found = {}
     for name in names:
         file = folder / f'{name}.npy'
@@ -178,12 +181,15 @@ def classes(runs: Runs, truth: Dict[str, np.ndarray], predictions: Predictions) 
     return report.section('Class by class', report.paragraph(told), segmentation.class_table(means(runs), counts))
 
 
-def what_was_run(args: argparse.Namespace, pretraining: _demo.Run, runs: Runs, commands: Sequence[str],
+def what_was_run(told: str, every: Sequence[_demo.Run], configs: Sequence[_demo.Run], commands: Sequence[str],
                  taken: Sequence[Tuple[str, float]]) -> report.Html:
-    """Commands, times, settings and versions."""
-    every = [pretraining, *(run for group in runs.values() for run in group)]
+    """Commands, times, settings and versions.
+
+    Args:
+        told: settings in words. every: all runs. configs: those whose configs are shown. commands: before those of the
+        runs. taken: (step, seconds).
+    """
     typed = [*commands, *(line for run in every for line in run.commands)]
-    configs = [pretraining, *(group[0] for group in runs.values())]
     times = [(title, f'{seconds:.0f} s') for title, seconds in taken]
     times.append(('together', f'{sum(seconds for _, seconds in taken):.0f} s'))
     versions = [('Python', platform.python_version())]
@@ -195,8 +201,8 @@ def what_was_run(args: argparse.Namespace, pretraining: _demo.Run, runs: Runs, c
     versions.append(('processor', f'{os.cpu_count()} cores, {platform.machine()}'))
     return report.section(
         'What was run',
-        report.paragraph(f'{datetime.datetime.now():%Y-%m-%d %H:%M}, preset {args.preset}, seeds {args.seed} to '
-                         f'{args.seed + args.seeds - 1}. The commands by hand, from the root of the checkout:'),
+        report.paragraph(f'{datetime.datetime.now():%Y-%m-%d %H:%M}, {told}. The commands by hand, from the root of '
+                         'the checkout:'),
         report.preformatted(typed),
         report.paragraph('The configs, of one seed: the recipe each inherits from, and what changes.'),
         *(report.preformatted(run.config.read_text().strip().splitlines()) for run in configs),

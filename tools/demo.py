@@ -10,13 +10,13 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import Callable, Dict, List, Optional
+from typing import Dict, List, Optional
 
 import _demo
 from _demo import DemoError, Run
+from _demo_recipes import read_recipe, write_config
 from _mmdet3d import ROOT, need
 from _rooms_scores import print_scores
-from _sweep_spec import SweepError, child_config, write
 
 METHOD = ROOT / 'configs' / 'contrastive_scene_contexts'
 PRETRAINING = METHOD / 'spunet_1xb4-p8-rooms_scannet-pairs.py'
@@ -58,12 +58,6 @@ def parse_args(argv=None) -> argparse.Namespace:
     return args
 
 
-def read_recipe(path: Path) -> dict:
-    """The whole recipe as plain values."""
-    from mmengine.config import Config
-    return Config.fromfile(str(path), import_custom_modules=False)._cfg_dict.to_dict()
-
-
 def schedule(recipe: dict, iters: int, seed: int) -> Dict[str, object]:
     """What follows from the number of steps and the seed, in every recipe."""
     planned = recipe['train_cfg']['max_iters']
@@ -91,16 +85,6 @@ def settings(args: argparse.Namespace, recipe: dict, seed: int, predictions: Pat
     if args.labels:
         changed['train_dataloader.dataset.limit_points'] = args.labels
     return changed
-
-
-def write_config(run: Run, recipe: Path, changed: Dict[str, object]) -> Run:
-    """Write the config of a run: the recipe's child."""
-    run.folder.mkdir(parents=True, exist_ok=True)
-    try:
-        write(run.config, child_config(str(recipe), changed))
-    except SweepError as error:
-        raise DemoError(str(error)) from error
-    return run
 
 
 def make_pretraining(args: argparse.Namespace, world: Path) -> Run:
@@ -145,28 +129,14 @@ def make_world(args: argparse.Namespace, world: Path, steps: _demo.Steps) -> Lis
 
 def make_runs(args: argparse.Namespace, world: Path, checkpoint: Path, jobs: int) -> Dict[str, List[Run]]:
     """The runs with labels, of each kind one for every seed. Those at work together share the cores."""
-    threads = None
-    if jobs > 1 and 'OMP_NUM_THREADS' not in os.environ:
-        threads = max(1, (os.cpu_count() or 1) // jobs)
+    threads = _demo.threads_of(jobs)
     return {kind: [make_run(kind, args.seed + number, args, world, checkpoint if kind != 'scratch' else None, threads)
                    for number in range(args.seeds)] for kind in RECIPES}
 
 
-def both(run: Run) -> Callable[[], None]:
-    """Train and test."""
-    def task() -> None:
-        run.train()
-        run.test()
-    return task
-
-
 def demo(args: argparse.Namespace) -> None:
     """All steps; DemoError where one cannot be done."""
-    args.work_dir = args.work_dir.resolve()
-    try:
-        args.work_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DemoError(f'--work-dir {args.work_dir} cannot be made: {error.strerror}') from error
+    args.work_dir = _demo.make_work_dir(args.work_dir)
     world, report, steps = args.work_dir / 'world' / args.preset, args.work_dir / 'report.html', _demo.Steps(6)
     commands = make_world(args, world, steps)
     pretraining = make_pretraining(args, world)
@@ -177,7 +147,7 @@ def demo(args: argparse.Namespace) -> None:
     with steps.step(f'training from scratch and from the pre-trained weights, {args.labels or "all"} labels a scene, '
                     f'{args.seeds} of each, and testing'):
         # Seed by seed, so that pairs run side by side.
-        _demo.together([both(run) for pair in zip(*runs.values()) for run in pair], jobs)
+        _demo.together([run.train_and_test for pair in zip(*runs.values()) for run in pair], jobs)
     print_scores(runs, range(args.seed, args.seed + args.seeds))
     with steps.step('drawing the report'):
         from _rooms_report import write_report

@@ -65,7 +65,7 @@ val_evaluator = dict(label_spaces=dict(_delete_=True, **label_spaces))
 test_evaluator = val_evaluator
 
 max_iters = int('{{$PRETRAIN3D_STEPS:0}}') or 400 * sum(ratios.values())
-warm_up = max_iters // 5
+warm_up = max(1, max_iters // 5)
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=max_iters)
 val_cfg = dict()
 test_cfg = dict()

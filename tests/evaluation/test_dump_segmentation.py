@@ -5,7 +5,7 @@ import torch
 
 import pretrain3d  # noqa: F401
 from mmdet3d.registry import METRICS
-from pretrain3d.label_spaces import get_label_space
+from pretrain3d.label_spaces import UnknownNameError, get_label_space
 
 META = dict(classes=('wall', 'floor', 'desk'), seg_valid_class_ids=(1, 2, 14))
 
@@ -103,6 +103,21 @@ def test_samples_do_not_overwrite_each_other(tmp_path):
     for folder in ('00', '01'):  # two tests of one metric, each of its own folder
         again.process(None, [sample(f'{folder}/000001.bin', [0])])
         again.evaluate(1)
+
+
+def test_several_data_sets_in_one_run(tmp_path):
+    """Each sample in the label space of its domain."""
+    metas = [get_label_space(name).metainfo() for name in ('ScanNet20', 'S3DIS13')]
+    metric = build(tmp_path, metas, form='txt', label_spaces=dict(ScanNet='ScanNet20', S3DIS='S3DIS13'))
+    metric.process(None, [dict(sample('room.bin', [0, 13]), domain='S3DIS'),
+                          dict(sample('scene.bin', [19, 0, 20]), domain='ScanNet')])
+    raw = get_label_space('S3DIS13').metainfo()['seg_valid_class_ids']
+    assert (tmp_path / 'room.txt').read_text() == f'{raw[0]}\n0\n'
+    assert (tmp_path / 'scene.txt').read_text() == '39\n1\n0\n'
+    with pytest.raises(UnknownNameError, match='ScanNet, S3DIS'):
+        metric.process(None, [dict(sample('c.bin', [0]), domain='nuScenes')])
+    with pytest.raises(ValueError, match='label_spaces'):
+        build(tmp_path, metas).process(None, [sample('d.bin', [0])])
 
 
 def test_unknown_form_is_refused(tmp_path):

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pretrain3d.converters.batch import SceneError
+from pretrain3d.label_spaces import get_label_space
 from pretrain3d.pictures import segmentation
 from pretrain3d.pictures.scans import SPACE, BrowsedScan
 
@@ -97,6 +98,24 @@ def test_table_of_classes_by_whichever_name():
                      ['shower curtain', '0.500', '0.0 %', ''], ['mean', '0.400', '', '']]
     two = segmentation.class_table({'scratch': scores, 'pre-trained': {'iou_vertex/chair': 0.25, 'miou/vertex': 0.25}})
     assert 'IoU scratch' in two and 'IoU pre-trained' in two and '0.250' in two and two.count('–') == 4
+
+
+def test_classes_of_another_label_space():
+    space = get_label_space('S3DIS13')
+    beam, board = space.indices(('beam', 'board'))
+    scan = plate()
+    scan.space, scan.label = space, np.where(scan.label == FLOOR, board, beam)
+    drawing = segmentation.SceneDrawing.of(scan)
+    assert hues(drawing.labels(scan.label), space.palette[beam]) == pytest.approx(0.75, abs=0.05)
+    counts = segmentation.confusion([(scan.label, np.full_like(scan.label, space.ignore_index))], space)
+    assert counts.shape == (13, 14) and counts[beam, 13] == (scan.label == beam).sum()
+    page = segmentation.class_table({'a': {'iou_vertex/beam': 0.25, 'miou/vertex': 0.25}}, counts, space=space)
+    assert 'beam' in page and '0.250' in page and 'no class 100 %' in page
+    text = segmentation.class_legend([scan.label], space)
+    assert re.findall(r'</span>([a-z ]+)</span>', text) == ['beam', 'board']
+    with pytest.raises(SceneError, match=r'classes are 0 \.\.\. 13'):
+        segmentation.check_prediction(scan, np.full(1600, 14), 'scene.npy')
+    assert segmentation.share_right(np.array([13, 0]), np.array([0, 0]), space) == 1
 
 
 def test_legend_has_what_occurs_commonest_first():

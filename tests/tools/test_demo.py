@@ -1,5 +1,6 @@
 """tools/demo.py without its long parts; tests/end_to_end/test_rooms_demo.py runs it whole."""
 import importlib.util
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -88,7 +89,7 @@ def test_config_of_the_pretraining(demo, tmp_path, iters):
 
 def test_trainings_side_by_side_share_the_cores(demo, tmp_path, monkeypatch):
     monkeypatch.delenv('OMP_NUM_THREADS', raising=False)
-    monkeypatch.setattr(demo.os, 'cpu_count', lambda: 9)
+    monkeypatch.setattr(os, 'cpu_count', lambda: 9)
     args = demo.parse_args(['--seeds', '2', '--seed', '5'])
     args.work_dir = tmp_path
     for jobs, threads in ((1, None), (4, '2'), (16, '1')):

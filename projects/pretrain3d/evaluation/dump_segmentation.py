@@ -1,7 +1,7 @@
 """Predicted classes of every point on disk, one file a scan."""
 import io
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 import torch
@@ -11,6 +11,8 @@ from mmengine.logging import print_log
 from mmdet3d.registry import METRICS
 from pretrain3d.datasets.scan_folder import CHANNELS, read_cloud
 from pretrain3d.files import write_atomic
+from pretrain3d.label_spaces import get_label_space
+from pretrain3d.label_spaces.space import unknown
 
 FORMS = ('npy', 'txt', 'ply')
 MESH = '_vh_clean_2'  # of the names of ScanNet's scans, which its benchmark does not take
@@ -36,12 +38,15 @@ class DumpSegmentation(BaseMetric):
             ScanNet benchmark takes them (NYU40's for 20 classes).
             ``'ply'``: the scan's own x, y, z, the colour of its class (black for none) and ``label``, the class index.
         columns: for ``'ply'``: float32 numbers per point of the scan's ``.bin`` file.
+        label_spaces: domain -> name of its label space, where samples of several domains are tested in one run; then
+            classes, colours and raw ids are those of the space of a sample's ``domain``. None: those of the data set.
         collect_device, prefix: mmengine's.
     """
 
     default_prefix = ''
 
-    def __init__(self, out_dir: str, form: str = 'npy', columns: int = 9, collect_device: str = 'cpu',
+    def __init__(self, out_dir: str, form: str = 'npy', columns: int = 9,
+                 label_spaces: Optional[Mapping[str, str]] = None, collect_device: str = 'cpu',
                  prefix: Optional[str] = None) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
         if form not in FORMS:
@@ -49,6 +54,7 @@ class DumpSegmentation(BaseMetric):
         self.out_dir = Path(out_dir)
         self.form = form
         self.columns = columns
+        self.metas = {domain: get_label_space(space).metainfo() for domain, space in (label_spaces or {}).items()}
         self._sources: Dict[str, str] = {}
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
@@ -56,6 +62,7 @@ class DumpSegmentation(BaseMetric):
 
         Raises:
             ValueError: two samples have files of the same name, or the data set has no raw ids for ``'txt'``.
+            UnknownNameError: a sample's domain has no label space; the known ones are named.
         """
         for sample in data_samples:
             source = str(sample.get('lidar_path') or sample.get('sample_idx', ''))
@@ -64,7 +71,7 @@ class DumpSegmentation(BaseMetric):
             self._check_name(self._sources, name, source)
             self.results.append((name, source))
             classes = torch.as_tensor(sample['pred_pts_seg']['pts_semantic_mask']).cpu().numpy()
-            self._write(self.out_dir / f'{name}.{self.form}', classes, source)
+            self._write(self.out_dir / f'{name}.{self.form}', classes, source, self._meta(sample))
 
     def compute_metrics(self, results: List[Tuple[str, str]]) -> Dict[str, float]:
         """Say where the files are, and how many."""
@@ -81,26 +88,38 @@ class DumpSegmentation(BaseMetric):
             raise ValueError(f'{sources[name]} and {source} would both be written to '
                              f'{self.out_dir / name}.{self.form}; test one folder of scans at a time')
 
-    def _write(self, path: Path, classes: np.ndarray, source: str) -> None:
+    def _meta(self, sample: dict) -> Mapping[str, Any]:
+        """Meta information of the classes that a sample's predictions count in."""
+        if not self.metas:
+            if not isinstance(self.dataset_meta, Mapping):
+                raise ValueError('several data sets are tested in one run: give DumpSegmentation label_spaces, as the '
+                                 'metric of domains has them')
+            return self.dataset_meta
+        domain = sample.get('domain')
+        if domain not in self.metas:
+            raise unknown('domain', domain, self.metas, f'{", ".join(self.metas)} (label_spaces of DumpSegmentation)')
+        return self.metas[domain]
+
+    def _write(self, path: Path, classes: np.ndarray, source: str, meta: Mapping[str, Any]) -> None:
         """Write a file whole or not at all."""
-        num_classes, buffer = len(self.dataset_meta['classes']), io.BytesIO()
+        num_classes, buffer = len(meta['classes']), io.BytesIO()
         if self.form == 'npy':
             np.save(buffer, classes.astype(np.uint8 if num_classes < 256 else np.int16))
         elif self.form == 'ply':
-            buffer.write(self._cloud(classes, source, num_classes))
+            buffer.write(self._cloud(classes, source, meta))
         else:
-            np.savetxt(buffer, self._raw_ids(num_classes)[classes], fmt='%d')
+            np.savetxt(buffer, _raw_ids(meta)[classes], fmt='%d')
         write_atomic(path, buffer.getvalue())
 
-    def _cloud(self, classes: np.ndarray, source: str, num_classes: int) -> bytes:
+    def _cloud(self, classes: np.ndarray, source: str, meta: Mapping[str, Any]) -> bytes:
         """A ``.ply`` file of the scan ``source`` in the colours of its classes."""
         from plyfile import PlyData, PlyElement
         xyz = read_cloud(source, self.columns)[:, :3]
         if len(xyz) != len(classes):
             raise ValueError(f'{source} holds {len(xyz)} points, but {len(classes)} were predicted: no transform of '
                              "the test pipeline may drop or add points for form='ply'")
-        palette = self.dataset_meta.get('palette')
-        if palette is None or len(palette) != num_classes:
+        palette = meta.get('palette')
+        if palette is None or len(palette) != len(meta['classes']):
             raise ValueError("the data set's metainfo has no palette for its classes; use form='npy'")
         colour = np.array([*palette, (0, 0, 0)], np.uint8)[classes]
         vertex = np.empty(len(xyz), [*((axis, 'f4') for axis in 'xyz'), *((name, 'u1') for name in CHANNELS),
@@ -114,10 +133,11 @@ class DumpSegmentation(BaseMetric):
         PlyData([PlyElement.describe(vertex, 'vertex')]).write(buffer)
         return buffer.getvalue()
 
-    def _raw_ids(self, num_classes: int) -> np.ndarray:
-        """(num_classes + 1,) raw id of every class, 0 for none."""
-        ids = self.dataset_meta.get('seg_valid_class_ids')
-        if ids is None or len(ids) != num_classes:
-            raise ValueError("the data set's metainfo has no seg_valid_class_ids for its classes, so no raw ids can be "
-                             "written; use form='npy'")
-        return np.array([*ids, 0])
+
+def _raw_ids(meta: Mapping[str, Any]) -> np.ndarray:
+    """(num_classes + 1,) raw id of every class, 0 for none."""
+    ids = meta.get('seg_valid_class_ids')
+    if ids is None or len(ids) != len(meta['classes']):
+        raise ValueError("the data set's metainfo has no seg_valid_class_ids for its classes, so no raw ids can be "
+                         "written; use form='npy'")
+    return np.array([*ids, 0])

@@ -6,10 +6,11 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from ..converters.batch import SceneError
+from ..label_spaces import LabelSpace
 from .raster import View, colour_pixels, edge_shade, halve, point_radius, rasterise, shade, view_from
 from .report import Html, bar, join, legend, swatch, table
 from .scans import SPACE, BrowsedScan
-from .sheet import COLOURS, ELEVATION, best_azimuth
+from .sheet import ELEVATION, best_azimuth, label_colours
 
 PANEL = (600, 460)  # pixels
 RIGHT, WRONG, UNLABELLED = (196, 202, 212), (214, 30, 36), (238, 236, 228)
@@ -37,7 +38,7 @@ class SceneDrawing:
         """
         xyz, normal = scan.aligned(), scan.aligned_normals()
         if azimuth is None:
-            azimuth = best_azimuth(xyz, normal, scan.label)
+            azimuth = best_azimuth(xyz, normal, scan.label, scan.space)
         view = view_from(xyz, azimuth, elevation, 2 * PANEL[0], 2 * PANEL[1])
         index, depth = rasterise(view, xyz, normal, point_radius(xyz))
         return cls(scan, view, index, depth, shade(view, normal)[:, None], edge_shade(depth))
@@ -48,7 +49,7 @@ class SceneDrawing:
 
     def labels(self, label: np.ndarray) -> Image.Image:
         """The cloud in the colours of the classes ``label`` (V,), ignore index included."""
-        return self.coloured(COLOURS[label])
+        return self.coloured(label_colours(self.scan.space)[label])
 
     def coloured(self, colours: np.ndarray) -> Image.Image:
         """The cloud in the colours (V, 3), 0 ... 255, under the view's light."""
@@ -67,7 +68,7 @@ class SceneDrawing:
     def errors(self, prediction: np.ndarray) -> Image.Image:
         """Wrong points of a prediction (V,) in red, right ones grey, those without a label pale."""
         truth = self.scan.label
-        kind = np.where(truth == SPACE.ignore_index, 2, (truth != prediction).astype(int))
+        kind = np.where(truth == self.scan.space.ignore_index, 2, (truth != prediction).astype(int))
         return self._draw(np.array([RIGHT, WRONG, UNLABELLED], float)[kind] * self.light)
 
     def labelled(self, rows: np.ndarray) -> Image.Image:
@@ -75,9 +76,10 @@ class SceneDrawing:
         grey = 255 - (255 - self.scan.rgb.astype(float)) * 0.55
         picture = self._draw(grey)
         draw = ImageDraw.Draw(picture)
+        colours = label_colours(self.scan.space)
         for (column, row, depth), label in zip(self._places(rows), self.scan.label[rows]):
             seen = self.depth[int(np.clip(row, 0, self.view.height - 1)), int(np.clip(column, 0, self.view.width - 1))]
-            colour = tuple(int(part) for part in COLOURS[label])
+            colour = tuple(int(part) for part in colours[label])
             box = (column / 2 - DOT, row / 2 - DOT, column / 2 + DOT, row / 2 + DOT)
             if depth > seen + HIDDEN:
                 draw.ellipse(box, outline=colour, width=3)
@@ -102,39 +104,39 @@ def check_prediction(scan: BrowsedScan, prediction: np.ndarray, source: object) 
     if prediction.shape != scan.label.shape:
         raise SceneError(f'{source}: {len(prediction)} predictions for the {len(scan.label)} points of {scan.name}; '
                          'test again on this conversion')
-    if not 0 <= prediction.min() <= prediction.max() <= SPACE.ignore_index:
-        raise SceneError(f'{source}: holds {prediction.min()} ... {prediction.max()}, but classes are 0 ... '
-                         f'{SPACE.ignore_index}')
+    last = scan.space.ignore_index
+    if not 0 <= prediction.min() <= prediction.max() <= last:
+        raise SceneError(f'{source}: holds {prediction.min()} ... {prediction.max()}, but classes are 0 ... {last}')
     return prediction.astype(np.int64)
 
 
-def share_right(truth: np.ndarray, prediction: np.ndarray) -> float:
+def share_right(truth: np.ndarray, prediction: np.ndarray, space: LabelSpace = SPACE) -> float:
     """Share of the labelled points that are predicted right, nan without any."""
-    known = truth != SPACE.ignore_index
+    known = truth != space.ignore_index
     return float((truth == prediction)[known].mean()) if known.any() else float('nan')
 
 
-def confusion(pairs: Sequence[Tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+def confusion(pairs: Sequence[Tuple[np.ndarray, np.ndarray]], space: LabelSpace = SPACE) -> np.ndarray:
     """Counts (classes, classes + 1) over (truth, prediction) pairs: rows truth, columns prediction, last one none."""
-    size = SPACE.num_classes + 1
+    size = space.num_classes + 1
     counts = np.zeros(size * size, np.int64)
     for truth, prediction in pairs:
         counts += np.bincount(truth * size + prediction, minlength=size * size)
     return counts.reshape(size, size)[:-1]
 
 
-def mistaken_for(row: np.ndarray, own: int, least: float = 0.1) -> str:
+def mistaken_for(row: np.ndarray, own: int, least: float = 0.1, space: LabelSpace = SPACE) -> str:
     """The other classes that most of a class's points are taken for, '' if none takes a share of ``least``."""
     if not row.sum():
         return ''
     share = row / row.sum()
-    names = [*SPACE.classes, 'no class']
+    names = [*space.classes, 'no class']
     worst = [index for index in np.argsort(-share, kind='stable') if index != own and share[index] >= least][:2]
     return ', '.join(f'{names[index]} {100 * share[index]:.0f} %' for index in worst)
 
 
 def class_table(runs: Mapping[str, Mapping[str, float]], counts: Optional[np.ndarray] = None,
-                level: str = 'vertex') -> Html:
+                level: str = 'vertex', space: LabelSpace = SPACE) -> Html:
     """Per-class IoU of one or several runs, as ``MeanIoUMetric`` returns it, commonest class first.
 
     Of two runs the difference is told too.
@@ -142,9 +144,10 @@ def class_table(runs: Mapping[str, Mapping[str, float]], counts: Optional[np.nda
     Args:
         runs: name -> scores; keys ``iou_<level>/<class>``, ``miou/<level>``.
         counts: confusion (classes, classes + 1) of one of them; adds how common a class is and what it is taken for.
+        space: whose classes they are.
     """
-    scores = {name: by_class(found, level) for name, found in runs.items()}
-    listed = [index for index in range(SPACE.num_classes) if any(index in found for found in scores.values())]
+    scores = {name: by_class(found, level, space) for name, found in runs.items()}
+    listed = [index for index in range(space.num_classes) if any(index in found for found in scores.values())]
     header = ['class', *(f'IoU {name}' if len(runs) > 1 else 'IoU' for name in runs)]
     header += ['difference'] if len(runs) == 2 else []
     if counts is not None:
@@ -152,13 +155,14 @@ def class_table(runs: Mapping[str, Mapping[str, float]], counts: Optional[np.nda
         header += ['share of the points', 'mostly taken for']
     rows: List[List[object]] = []
     for index in listed:
-        colour = SPACE.palette[index]
-        row: List[object] = [join([swatch(colour), SPACE.classes[index]], '')]
+        colour = space.palette[index]
+        row: List[object] = [join([swatch(colour), space.classes[index]], '')]
         row += [bar(found[index], colour, f'{found[index]:.3f}') if index in found else '–'
                 for found in scores.values()]
         row += [difference(*(found.get(index) for found in scores.values()))] if len(runs) == 2 else []
         if counts is not None:
-            row += [f'{100 * counts[index].sum() / max(counts.sum(), 1):.1f} %', mistaken_for(counts[index], index)]
+            share = 100 * counts[index].sum() / max(counts.sum(), 1)
+            row += [f'{share:.1f} %', mistaken_for(counts[index], index, space=space)]
         rows.append(row)
     extra = ['', ''] if counts is not None else []
     means = [found.get(f'miou/{level}', float('nan')) for found in runs.values()]
@@ -172,15 +176,15 @@ def difference(before: Optional[float], after: Optional[float]) -> str:
     return '–' if before is None or after is None else f'{after - before:+.3f}'
 
 
-def by_class(scores: Mapping[str, float], level: str) -> Dict[int, float]:
+def by_class(scores: Mapping[str, float], level: str, space: LabelSpace = SPACE) -> Dict[int, float]:
     """Class index -> IoU of the classes that have one, whichever spelling the data set uses."""
     prefix = f'iou_{level}/'
-    return {SPACE.index(key[len(prefix):]): value for key, value in scores.items() if key.startswith(prefix)}
+    return {space.index(key[len(prefix):]): value for key, value in scores.items() if key.startswith(prefix)}
 
 
-def class_legend(labels: Sequence[np.ndarray]) -> Html:
+def class_legend(labels: Sequence[np.ndarray], space: LabelSpace = SPACE) -> Html:
     """Names and colours of the classes that occur in ``labels``, commonest first."""
-    count = sum(np.bincount(label, minlength=SPACE.num_classes + 1) for label in labels)
-    names = [*SPACE.classes, 'no class']
+    count = sum(np.bincount(label, minlength=space.num_classes + 1) for label in labels)
+    names, colours = [*space.classes, 'no class'], label_colours(space)
     order = [index for index in np.argsort(-count, kind='stable') if count[index]]
-    return legend((names[index], COLOURS[index]) for index in order)
+    return legend((names[index], colours[index]) for index in order)

@@ -30,9 +30,6 @@ def label_colours(space: LabelSpace) -> np.ndarray:
     return np.array([*space.palette, (205, 205, 205)], float)
 
 
-COLOURS = label_colours(SPACE)
-
-
 def draw_sheet(scans: Sequence[BrowsedScan], title: str) -> Image.Image:
     """The sheet of ``scans``, one below the other, under ``title``."""
     sheet = Image.new('RGB', sheet_size(len(scans)), PAPER)
