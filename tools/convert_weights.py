@@ -7,6 +7,11 @@ r"""Cut an encoder out of a checkpoint and give it the names under which another
 The output works with `load_from=` (and with `init_cfg=dict(type='Pretrained', checkpoint=...)` when --target is left
 out), because the record of spconv's kernel layout moves with the names. In a config,
 `custom_hooks=[dict(type='WeightTransferHook', ...)]` does the same without a file between.
+
+    python tools/convert_weights.py fold joint.pth encoder.pth --domain nuScenes
+
+takes the domain prompts out of a joint training: the detector's encoder in it (--source backbone.encoder, unless given),
+with plain batch norms that compute what the prompted ones do for that domain.
 """
 import argparse
 import logging
@@ -23,7 +28,10 @@ def parse_args(argv=None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('src', help='checkpoint to read; nothing pickled in it is executed')
     parser.add_argument('dst', help='checkpoint to write')
-    parser.add_argument('--source', default='', help='module path in SRC to take (default: everything)')
+    parser.add_argument('--domain', help='fold the domain prompts of SRC: take the weights of this domain, by the '
+                        'names of the plain network')
+    parser.add_argument('--source', help='module path in SRC to take (default: everything; with fold: '
+                        'backbone.encoder)')
     parser.add_argument('--target', default='', help='module path in the model that will load DST')
     parser.add_argument('--rename', nargs='+', action='extend', default=[], metavar='PATTERN=REPLACEMENT',
                         help='regular expressions on names relative to --source, applied in order')
@@ -45,7 +53,13 @@ def parse_args(argv=None) -> argparse.Namespace:
                         'Pointcept checkpoint holds, for text_bank= of the head (.npz)')
     parser.add_argument('--drop-objects', action='store_true',
                         help='leave out pickled objects that are not weights instead of refusing the file')
-    args = parser.parse_args(argv)
+    argv = list(sys.argv[1:] if argv is None else argv)
+    fold = argv[:1] == ['fold']
+    args = parser.parse_args(argv[fold:])
+    if fold and not args.domain:
+        parser.error('fold needs --domain: the name of the domain whose weights to take')
+    if args.source is None:
+        args.source = 'backbone.encoder' if fold else ''
     if args.min_matched is not None and not args.config:
         parser.error('--min-matched needs --config: there is nothing to match against')
     return args
@@ -81,7 +95,8 @@ def main(argv=None) -> int:
             args.src, args.dst, source=args.source, target=args.target, rename=parse_renames(args.rename),
             mapping=args.mapping, model=build_model(args.config) if args.config else None,
             min_matched=MIN_MATCHED if args.min_matched is None else args.min_matched,
-            spconv_layout=args.spconv_layout, state_key=args.state_key, drop_objects=args.drop_objects)
+            spconv_layout=args.spconv_layout, state_key=args.state_key, drop_objects=args.drop_objects,
+            domain=args.domain)
     except (WeightsError, OSError) as error:
         print(f'convert_weights: {error}', file=sys.stderr)
         return 1

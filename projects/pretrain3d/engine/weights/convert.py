@@ -6,6 +6,7 @@ from typing import Optional, Union
 import torch
 from torch import nn
 
+from .domain_fold import fold_state
 from .errors import WeightsError
 from .layout import LAYOUTS
 from .mapping import StateMapping, RenamedState, Renames, map_state
@@ -24,7 +25,8 @@ def convert_checkpoint(src: str,
                        min_matched: float = MIN_MATCHED,
                        spconv_layout: str = 'auto',
                        state_key: Optional[str] = None,
-                       drop_objects: bool = False) -> Report:
+                       drop_objects: bool = False,
+                       domain: Optional[str] = None) -> Report:
     """Write the part of ``src`` under ``source``, renamed to lie under ``target``, to ``dst``.
 
     The file holds ``state_dict`` with its ``_metadata``, so ``load_from=dst`` works for the whole model and
@@ -47,10 +49,14 @@ def convert_checkpoint(src: str,
         spconv_layout: Layout of the kernels in ``src``: ``'auto'``, ``'1'`` or ``'2'``.
         state_key: Entry of ``src`` that holds the state dict.
         drop_objects: Leave out pickled objects of unknown classes instead of refusing the file.
+        domain: Fold the domain prompts of ``src``: take this domain's weights, by the names of the plain network.
     """
     tensors, metadata = read_state(src, state_key, drop_objects)
+    if domain is not None:
+        tensors, metadata = fold_state(tensors, metadata, domain)
+    named = str(src) if domain is None else f'{src}, folded for {domain}'
     state = map_state(tensors, metadata, source, rename, mapping)
-    report = Report(str(src), source, target, outside=state.outside, min_matched=min_matched,
+    report = Report(named, source, target, outside=state.outside, min_matched=min_matched,
                     prefixes=top_prefixes(list(tensors)))
     if model is not None:
         plan = plan_transfer(find_module(model, target), state, report, spconv_layout)

@@ -31,6 +31,7 @@ class WeightTransferHook(Hook):
         min_matched: Fraction of the target's tensors that must match, in [0, 1].
         spconv_layout: Layout of the checkpoint's sparse kernels: ``'auto'``, ``'1'`` or ``'2'``.
         state_key: Entry of the checkpoint that holds the state dict, e.g. ``'ema_state_dict'``.
+        domain: The checkpoint has domain prompts, the model is a plain one: load this domain's weights.
     """
 
     priority = 'HIGH'
@@ -43,10 +44,11 @@ class WeightTransferHook(Hook):
                  mapping: Union[str, StateMapping, None] = None,
                  min_matched: float = MIN_MATCHED,
                  spconv_layout: str = 'auto',
-                 state_key: Optional[str] = None) -> None:
+                 state_key: Optional[str] = None,
+                 domain: Optional[str] = None) -> None:
         self.checkpoint = checkpoint
         self.options = dict(source=source, target=target, rename=rename, mapping=mapping, min_matched=min_matched,
-                            spconv_layout=spconv_layout, state_key=state_key)
+                            spconv_layout=spconv_layout, state_key=state_key, domain=domain)
 
     def before_train(self, runner) -> None:
         """Transfer the weights unless the run was resumed from a checkpoint of its own."""

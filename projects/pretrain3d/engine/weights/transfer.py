@@ -10,6 +10,7 @@ from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from torch import nn
 
+from .domain_fold import fold_state
 from .errors import WeightsError
 from .layout import convert_layout, resolve_layout, sparse_kernels, sparse_versions
 from .mapping import StateMapping, RenamedState, Renames, map_state
@@ -104,6 +105,7 @@ def load_weights(model: nn.Module,
                  min_matched: float = MIN_MATCHED,
                  spconv_layout: str = 'auto',
                  state_key: Optional[str] = None,
+                 domain: Optional[str] = None,
                  logger: Union[logging.Logger, str, None] = 'current') -> Report:
     """Load the part of ``checkpoint`` under ``source`` into the sub-module ``target`` of ``model``.
 
@@ -121,12 +123,16 @@ def load_weights(model: nn.Module,
         min_matched: Fraction of the target's tensors that must match, in [0, 1].
         spconv_layout: ``'auto'``, ``'1'`` or ``'2'``, see :mod:`.layout`.
         state_key: Entry of the checkpoint that holds the state dict.
+        domain: The checkpoint has domain prompts, the model has not: take this domain's weights, by plain names.
         logger: Where the table goes, as for ``mmengine.logging.print_log``.
     """
     module = find_module(model, target)
     tensors, metadata = read_state(checkpoint, state_key)
+    if domain is not None:
+        tensors, metadata = fold_state(tensors, metadata, domain)
+    named = str(checkpoint) if domain is None else f'{checkpoint}, folded for {domain}'
     state = map_state(tensors, metadata, source, rename, mapping)
-    report = Report(str(checkpoint), source, target, outside=state.outside, min_matched=min_matched,
+    report = Report(named, source, target, outside=state.outside, min_matched=min_matched,
                     prefixes=top_prefixes(list(tensors)))
     plan = plan_transfer(module, state, report, spconv_layout)
     if not report.enough:
