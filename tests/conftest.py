@@ -75,6 +75,20 @@ def drawn_s3dis(tmp_path_factory):
         del PRESETS['few']
 
 
+@pytest.fixture(scope='session')
+def drawn_street(tmp_path_factory):
+    """A train scene and both val scenes of streets, small, as nuScenes v1.0-mini (``world``); read only."""
+    from pretrain3d.worlds.street import build as building
+    from pretrain3d.worlds.street.presets import PRESETS
+    root = tmp_path_factory.mktemp('drawn_street')
+    PRESETS['few'] = dataclasses.replace(PRESETS['tiny'], name='few', samples=1)
+    try:
+        building.build(root / 'world', 'few', seed=4, scenes=('scene-0061', 'scene-0103', 'scene-0916'))
+        return types.SimpleNamespace(world=root / 'world', preset=PRESETS['few'], seed=4)
+    finally:
+        del PRESETS['few']
+
+
 @pytest.fixture()
 def dead_process():
     """Number of a process that has ended."""
