@@ -44,6 +44,26 @@ def split_index(points: BasePoints) -> Tuple[torch.Tensor, Optional[np.ndarray]]
     return points.tensor[:, keep], index
 
 
+def follow_index(rows: np.ndarray, index: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+    """Carry rows through whatever dropped, repeated or shuffled the points.
+
+    Args:
+        rows (np.ndarray): (P,) rows of the cloud as it was at ``AddPointIndex``.
+        index (np.ndarray): (n,) the old row of each point that is left, see :func:`split_index`.
+
+    Returns:
+        tuple: Entries of ``rows`` whose points are still there (Q,) int64, an entry repeated as often as its point is,
+        and where they are now (Q,) int64.
+    """
+    order = np.argsort(index, kind='stable')
+    ordered = index[order]
+    start = np.searchsorted(ordered, rows)
+    count = np.searchsorted(ordered, rows, side='right') - start
+    which = np.repeat(np.arange(len(rows)), count)
+    turn = np.arange(len(which)) - np.repeat(np.cumsum(count) - count, count)
+    return which, order[start[which] + turn]
+
+
 @TRANSFORMS.register_module()
 class AddPointIndex(BaseTransform):
     """Append an attribute column ``index`` with the row number of every point.
