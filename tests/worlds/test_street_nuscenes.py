@@ -230,6 +230,16 @@ def test_images_are_what_the_cameras_see(drawn_street, tables, by_token):
         assert np.abs(stored - seen).mean() < 12  # JPEG's loss on small images
 
 
+def test_drawing_a_scene_again_gives_the_same_bytes(drawn_street, tables, tmp_path):
+    again = nuscenes_scene.record_scene(tmp_path, 'scene-0103', drawn_street.preset, drawn_street.seed)
+    drawn = [path for path in tmp_path.rglob('*') if path.is_file()]
+    assert len(drawn) > 50
+    for path in drawn:
+        assert path.read_bytes() == (drawn_street.world / path.relative_to(tmp_path)).read_bytes(), path
+    for table, records in again.items():
+        assert all(record in tables[table] for record in records), table
+
+
 def test_recordings_have_names_and_times_of_their_own(tables):
     assert len({log['logfile'] for log in tables['log']}) == len(tables['log']) == 3
     names = {nuscenes_scene.recording(scene, 'singapore-x') for scene in nuscenes_scene.DRIVES}
