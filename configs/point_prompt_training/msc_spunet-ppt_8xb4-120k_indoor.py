@@ -36,7 +36,9 @@ max_iters = 120000
 warm_up = 6000
 train_cfg = dict(_delete_=True, type='IterBasedTrainLoop', max_iters=max_iters)
 optim_wrapper = dict(
-    paramwise_cfg=dict(custom_keys=dict(prompts=dict(lr_mult=0.1), modulation=dict(lr_mult=0.1))))
+    paramwise_cfg=dict(
+        custom_keys=dict(
+            prompts=dict(lr_mult=0.1), modulation=dict(lr_mult=0.1), **{'modulation.bias': dict(lr_mult=1.)})))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, end=warm_up, by_epoch=False),
     dict(

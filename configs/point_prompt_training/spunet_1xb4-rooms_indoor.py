@@ -72,8 +72,11 @@ test_cfg = dict()
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=5e-3, weight_decay=0.01),
+    # Prompts, and what is made of them, learn ten times slower; not a PDNorm's own scale and shift, which are its bias.
     paramwise_cfg=dict(
-        custom_keys=dict(prompts=dict(lr_mult=0.1), modulation=dict(lr_mult=0.1), adapters=dict(lr_mult=0.1))))
+        custom_keys=dict(
+            prompts=dict(lr_mult=0.1), modulation=dict(lr_mult=0.1), adapters=dict(lr_mult=0.1),
+            **{'modulation.bias': dict(lr_mult=1.)})))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.04, end=warm_up, by_epoch=False),
     dict(

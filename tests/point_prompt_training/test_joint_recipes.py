@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / 'configs' / 'point_prompt_training'
 FULL, ROOMS = 'spunet_8xb3-120k_indoor', 'spunet_1xb4-rooms_indoor'
 JOINT = sorted(path.stem for path in FOLDER.glob('spunet*_indoor.py'))
-PROMPTS = ('.prompts.', '.modulation.', '.adapters.')
+PROMPTS = ('.prompts.', '.modulation.weight', '.adapters.')
 
 
 @pytest.fixture(autouse=True)

@@ -9,9 +9,11 @@ test_cfg = dict()
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='SGD', lr=0.05, momentum=0.95, weight_decay=1e-4, nesterov=True),
-    # Prompts, and what is made of them, learn ten times slower.
+    # Prompts, and what is made of them, learn ten times slower; not a PDNorm's own scale and shift, which are its bias.
     paramwise_cfg=dict(
-        custom_keys=dict(prompts=dict(lr_mult=0.1), modulation=dict(lr_mult=0.1), adapters=dict(lr_mult=0.1))))
+        custom_keys=dict(
+            prompts=dict(lr_mult=0.1), modulation=dict(lr_mult=0.1), adapters=dict(lr_mult=0.1),
+            **{'modulation.bias': dict(lr_mult=1.)})))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, end=warm_up, by_epoch=False),
     dict(
