@@ -12,6 +12,7 @@ DETAILS: Tuple[str, ...] = (
     'none', 'road', 'parking', 'lane marking', 'kerb', 'sidewalk', 'terrain', 'other ground', 'building', 'fence',
     'vegetation', 'trunk', 'pole', 'traffic sign', 'traffic light', 'other structure', 'vehicle', 'person', 'rider',
     'barrier', 'cone', 'other object')
+Colour = Tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,8 @@ class Surface:
         reflect: share of the LiDAR's light that comes back. shine: share of the sky that is mirrored.
         raw: lidarseg's raw id. detail: name of :data:`DETAILS`. seed: of the pattern.
     """
-    base: Tuple[float, float, float]
-    accent: Tuple[float, float, float] = (0.0, 0.0, 0.0)
+    base: Colour
+    accent: Colour = (0.0, 0.0, 0.0)
     kind: str = 'plain'
     scale: float = 1.0
     reflect: float = 0.2
@@ -40,15 +41,42 @@ class Palette:
     def __init__(self) -> None:
         self.rows: List[Surface] = []
         self._known: Dict[Surface, int] = {}
+        self._columns: Dict[str, np.ndarray] = {}
 
     def add(self, surface: Surface) -> int:
         """Row of ``surface``; equal surfaces share one."""
         if surface not in self._known:
             self._known[surface] = len(self.rows)
             self.rows.append(surface)
+            self._columns.clear()
         return self._known[surface]
 
     def column(self, name: str) -> np.ndarray:
-        """One property of all rows."""
-        values = [getattr(row, name) for row in self.rows]
-        return np.array([DETAILS.index(value) for value in values] if name == 'detail' else values)
+        """One property of all rows; ``detail`` as the position in :data:`DETAILS`, colours linear and float32."""
+        if name not in self._columns:
+            values = [getattr(row, name) for row in self.rows]
+            if name == 'detail':
+                column = np.array([DETAILS.index(value) for value in values], np.uint8)
+            elif name == 'raw':
+                column = np.array(values, np.uint8)
+            elif name in ('base', 'accent'):
+                column = np.clip(np.array(values, np.float32), 0, 1) ** np.float32(2.2)
+            elif name in ('scale', 'reflect', 'shine'):
+                column = np.array(values, np.float32)
+            else:
+                column = np.array(values)
+            self._columns[name] = column
+        return self._columns[name]
+
+
+class Paints:
+    """Hands out palette rows for one thing, all with its label."""
+
+    def __init__(self, palette: Palette, raw: str, detail: str) -> None:
+        self.palette, self.raw, self.detail = palette, RAW[raw], detail
+
+    def __call__(self, base: Colour, accent: Colour = (0.0, 0.0, 0.0), kind: str = 'plain', scale: float = 1.0,
+                 reflect: float = 0.2, shine: float = 0.0, seed: int = 0, detail: str = '') -> int:
+        """Row of a surface of this colour."""
+        return self.palette.add(Surface(tuple(map(float, base)), tuple(map(float, accent)), kind, float(scale),
+                                        float(reflect), float(shine), self.raw, detail or self.detail, seed))

@@ -1,0 +1,107 @@
+"""Images: rays, patterns, a sun with shadows, light of the sky, haze."""
+from dataclasses import dataclass
+
+import numpy as np
+
+from .caster import Caster
+from .patterns import look_at, noise
+from .rays import camera_rays
+from .rig import Sensor
+from .surfaces import Palette
+
+_CHUNK = 1 << 19  # rays at a time: bounds the memory of a full image
+
+
+@dataclass(frozen=True)
+class Weather:
+    """The light of a scene.
+
+    Attributes:
+        sun: (3,) unit vector towards it. strength, ambient: of its light and of the sky's. clouds: share of the sky.
+        haze: metres after which little is seen but haze. seed: of the clouds.
+    """
+    sun: np.ndarray
+    strength: float
+    ambient: float
+    clouds: float
+    haze: float
+    seed: int
+
+
+def draw_weather(rng: np.random.Generator) -> Weather:
+    """From a clear noon to an overcast afternoon."""
+    azimuth, height = rng.uniform(0, 2 * np.pi), np.radians(rng.uniform(32, 62))
+    sun = np.array([np.cos(azimuth) * np.cos(height), np.sin(azimuth) * np.cos(height), np.sin(height)])
+    clouds = rng.uniform(0.25, 0.6)
+    return Weather(sun, 2.6 - 2.2 * max(clouds - 0.4, 0) / 0.2 * 0.4, 0.62 + 0.3 * clouds, clouds,
+                   rng.uniform(500, 1100), int(rng.integers(1 << 30)))
+
+
+def sky(weather: Weather, directions: np.ndarray) -> np.ndarray:
+    """(N, 3) linear light of the sky seen along unit ``directions``."""
+    up = np.clip(directions[:, 2], 0, 1).astype(np.float32)[:, None]
+    blue, pale = np.float32([0.20, 0.40, 0.82]), np.float32([0.78, 0.86, 0.95])
+    light = pale + (blue - pale) * np.sqrt(up)
+    flat = directions[:, :2] / np.maximum(directions[:, 2:], 0.04)
+    x, y = flat[:, 0] * 1.3, flat[:, 1] * 1.3
+    cover = 0.5 * noise(x, y, weather.seed) + 0.3 * noise(2.3 * x, 2.3 * y, weather.seed + 1) \
+        + 0.2 * noise(5.1 * x, 5.1 * y, weather.seed + 2)
+    cover = np.clip((cover - (0.78 - 0.5 * weather.clouds)) * 5, 0, 1)[:, None] * np.clip(up * 9, 0, 1)
+    glare = np.clip(directions @ weather.sun, 0, 1).astype(np.float32)[:, None]
+    return light + (np.float32(1.05) - light) * cover * 0.9 + 0.5 * glare ** 40 + 2.0 * glare ** 900
+
+
+def shade(caster: Caster, palette: Palette, weather: Weather, origin: np.ndarray, directions: np.ndarray,
+          spread: float) -> np.ndarray:
+    """(N, 3) linear light along rays; ``spread`` is the angle in radians between neighbouring rays."""
+    hits = caster.cast(origin, directions)
+    light = np.empty((len(directions), 3), np.float32)
+    seen = hits.surface >= 0
+    light[~seen] = sky(weather, directions[~seen])
+    if not seen.any():
+        return light
+    rays, distance, normal = directions[seen], hits.distance[seen], hits.normal[seen]
+    grazing = np.clip(-(normal * rays).sum(1), 0.06, 1)
+    blur = distance * spread / np.sqrt(grazing)
+    look = look_at(palette, hits.surface[seen], hits.uv[seen], hits.triangle[seen], blur)
+    facing = (normal @ weather.sun).astype(np.float32)
+    lit = np.flatnonzero(facing > 0.01)
+    spots = origin + rays[lit] * distance[lit, None] + normal[lit] * (0.01 + 1e-4 * distance[lit, None])
+    shadow = caster.blocked(spots, np.broadcast_to(weather.sun, spots.shape))
+    sunlight = np.zeros(len(rays), np.float32)
+    sunlight[lit] = np.where(shadow, 0, facing[lit])
+    up = normal[:, 2:].astype(np.float32)
+    around = np.float32([0.86, 0.95, 1.1]) * (0.62 + 0.38 * up) + np.float32([0.20, 0.18, 0.16]) * (0.5 - 0.5 * up)
+    colour = look.colour * (around * np.float32(weather.ambient)
+                            + sunlight[:, None] * np.float32([1.0, 0.95, 0.86]) * np.float32(weather.strength))
+    shiny = np.flatnonzero(look.shine > 0.01)
+    mirrored = rays[shiny] + 2 * grazing[shiny, None] * normal[shiny]
+    fresnel = look.shine[shiny] * (0.25 + 0.75 * (1 - grazing[shiny]) ** 3)
+    mirror = np.where((mirrored[:, 2] > 0)[:, None], sky(weather, mirrored), np.float32([0.16, 0.16, 0.16]))
+    colour[shiny] += fresnel[:, None].astype(np.float32) * (0.9 * mirror - 0.5 * colour[shiny])
+    colour += look.glow[:, None] * look.colour * 3
+    veil = np.float32(0.85) * (1 - np.exp(-distance / weather.haze)).astype(np.float32)[:, None]
+    light[seen] = colour + (np.float32([0.74, 0.82, 0.9]) - colour) * veil
+    return light
+
+
+def expose(light: np.ndarray, exposure: float) -> np.ndarray:
+    """sRGB in [0, 1] of linear light: a soft shoulder, then the display's curve."""
+    bright = light * np.float32(exposure)
+    return np.clip(bright * (1 + bright / 9) / (1 + 0.75 * bright), 0, 1) ** np.float32(1 / 2.2)
+
+
+def photograph(caster: Caster, palette: Palette, weather: Weather, pose: np.ndarray, sensor: Sensor, width: int,
+               height: int, samples: int, rng: np.random.Generator) -> np.ndarray:
+    """(height, width, 3) uint8 seen from ``pose`` (4, 4), camera to global."""
+    rays = camera_rays(sensor.intrinsic, width, height, samples)
+    spread = 1 / (sensor.intrinsic[0, 0] * samples)
+    light = np.empty((len(rays), 3), np.float32)
+    for start in range(0, len(rays), _CHUNK):
+        chunk = rays[start:start + _CHUNK] @ pose[:3, :3].T
+        chunk /= np.linalg.norm(chunk, axis=1, keepdims=True)
+        light[start:start + _CHUNK] = shade(caster, palette, weather, pose[:3, 3], chunk, spread)
+    image = expose(light, 1.0)
+    image = image.reshape(height, width, samples * samples, 3).mean(2)
+    grain = rng.standard_normal((height, width, 1), np.float32) * np.float32(1.2)
+    return np.clip(image * 255 + grain + 0.5, 0, 255).astype(np.uint8)

@@ -1,0 +1,59 @@
+"""The turning LiDAR: ranges with noise, returns that get lost, intensities from material and incidence."""
+from dataclasses import dataclass
+
+import numpy as np
+
+from .caster import Caster
+from .patterns import look_at
+from .rays import lidar_rays
+from .rig import LidarModel
+from .surfaces import Palette
+
+
+@dataclass
+class LidarSweep:
+    """One turn of the LiDAR; every point as of the sweep's time (the ego's motion within a turn is compensated).
+
+    Attributes:
+        points: (N, 5) float32 x y z intensity (0 ... 255, whole numbers) ring (0: the lowest beam), sensor frame,
+            column by column as the sensor turns clockwise, starting behind.
+        raw_label: (N,) uint8 raw id of nuScenes lidarseg.
+        instance: (N,) int64 row of the street's instances, -1 for none.
+        detail: (N,) uint8 row of :data:`.surfaces.DETAILS`, finer than lidarseg, for writers of other data sets.
+    """
+    points: np.ndarray
+    raw_label: np.ndarray
+    instance: np.ndarray
+    detail: np.ndarray
+
+
+# Power below which a return is as likely lost as not: asphalt, 1.84 m below the sensor, is heard to about 45 m.
+_THRESHOLD = 1.2e-6
+
+
+def scan(caster: Caster, palette: Palette, model: LidarModel, azimuths: int, pose: np.ndarray,
+         rng: np.random.Generator) -> LidarSweep:
+    """One sweep from ``pose`` (4, 4), sensor to global, with ``azimuths`` columns.
+
+    A return's power is material x cos(incidence) / range^2; the chance to hear it rises smoothly with it.
+    """
+    rays = lidar_rays(model.elevations, azimuths, model.forward_yaw)
+    ring = np.tile(np.arange(len(model.elevations), dtype=np.float32), azimuths)
+    directions = rays @ pose[:3, :3].T
+    hits = caster.cast(pose[:3, 3], directions)
+    # Random numbers are drawn for all rays: what one ray hits does not change another's.
+    error = rng.standard_normal(len(rays)) * model.noise
+    chance, speckle = rng.random(len(rays)), rng.standard_normal(len(rays))
+    seen = np.flatnonzero((hits.distance < model.reach) & (hits.distance > 0.8))
+    distance, surface = hits.distance[seen], hits.surface[seen]
+    cosine = np.abs((hits.normal[seen] * directions[seen]).sum(1))
+    look = look_at(palette, surface, hits.uv[seen], hits.triangle[seen], np.full(len(seen), 0.02))
+    power = look.reflect * cosine / distance ** 2
+    heard = chance[seen] < 0.985 / (1 + (_THRESHOLD / np.maximum(power, 1e-12)) ** 1.5)
+    response = look.reflect * (0.25 + 0.75 * np.sqrt(cosine)) * np.exp(0.25 * speckle[seen])
+    intensity = np.clip(255 * model.gain * 0.36 * response ** model.compress, 0, 255)
+    seen, intensity, distance = seen[heard], intensity[heard], distance[heard]
+    xyz = rays[seen] * (distance + error[seen])[:, None]
+    points = np.concatenate([xyz, np.floor(intensity)[:, None], ring[seen, None]], 1).astype(np.float32)
+    surface = surface[heard]
+    return LidarSweep(points, palette.column('raw')[surface], hits.owner[seen], palette.column('detail')[surface])
