@@ -37,18 +37,31 @@ def draw_weather(rng: np.random.Generator) -> Weather:
                    rng.uniform(500, 1100), int(rng.integers(1 << 30)))
 
 
-def sky(weather: Weather, directions: np.ndarray) -> np.ndarray:
-    """(N, 3) linear light of the sky seen along unit ``directions``."""
-    up = np.clip(directions[:, 2], 0, 1).astype(np.float32)[:, None]
+def sky(weather: Weather, directions: np.ndarray, octaves: int = 3) -> np.ndarray:
+    """(N, 3) linear light of the sky seen along unit ``directions``; clouds of so many ``octaves``."""
+    up = np.clip(directions[:, 2], 0, 1)[:, None]
     blue, pale = np.float32([0.20, 0.40, 0.82]), np.float32([0.78, 0.86, 0.95])
     light = pale + (blue - pale) * np.sqrt(up)
-    flat = directions[:, :2] / np.maximum(directions[:, 2:], 0.04)
-    x, y = flat[:, 0] * 1.3, flat[:, 1] * 1.3
-    cover = 0.5 * noise(x, y, weather.seed) + 0.3 * noise(2.3 * x, 2.3 * y, weather.seed + 1) \
-        + 0.2 * noise(5.1 * x, 5.1 * y, weather.seed + 2)
-    cover = np.clip((cover - (0.78 - 0.5 * weather.clouds)) * 5, 0, 1)[:, None] * np.clip(up * 9, 0, 1)
-    glare = np.clip(directions @ weather.sun, 0, 1).astype(np.float32)[:, None]
-    return light + (np.float32(1.05) - light) * cover * 0.9 + 0.5 * glare ** 40 + 2.0 * glare ** 900
+    flat = directions[:, :2] * np.float32(1.3) / np.maximum(directions[:, 2:], np.float32(0.04))
+    cover = np.zeros(len(directions), np.float32)
+    for octave, (size, weight) in enumerate(((1.0, 0.5), (2.3, 0.3), (5.1, 0.2))[:octaves]):
+        cover += np.float32(weight) * noise(flat[:, 0] * np.float32(size), flat[:, 1] * np.float32(size),
+                                            weather.seed + octave)
+    if octaves < 3:
+        cover /= np.float32((0.5, 0.8)[octaves - 1])
+    cover = np.clip((cover - np.float32(0.78 - 0.5 * weather.clouds)) * 5, 0, 1)[:, None] * np.clip(up * 9, 0, 1)
+    glare = np.clip(directions @ weather.sun.astype(np.float32), 0, 1)[:, None]
+    return light + (np.float32(1.05) - light) * cover * np.float32(0.9) + np.float32(0.5) * glare ** 40
+
+
+def _lit(caster: Caster, weather: Weather, spots: np.ndarray, normal: np.ndarray) -> np.ndarray:
+    """(H,) cosine towards the sun, 0 in the shadow, of ``spots`` (H, 3)."""
+    facing = normal @ weather.sun.astype(np.float32)
+    towards = np.flatnonzero(facing > 0.01)
+    sunlight = np.zeros(len(spots), np.float32)
+    shadow = caster.blocked(spots[towards], weather.sun)
+    sunlight[towards] = np.where(shadow, 0, facing[towards])
+    return sunlight
 
 
 def shade(caster: Caster, palette: Palette, weather: Weather, origin: np.ndarray, directions: np.ndarray,
@@ -56,32 +69,33 @@ def shade(caster: Caster, palette: Palette, weather: Weather, origin: np.ndarray
     """(N, 3) linear light along rays; ``spread`` is the angle in radians between neighbouring rays."""
     hits = caster.cast(origin, directions)
     light = np.empty((len(directions), 3), np.float32)
-    seen = hits.surface >= 0
-    light[~seen] = sky(weather, directions[~seen])
-    if not seen.any():
+    empty = np.flatnonzero(~np.isfinite(hits.distance))
+    light[empty] = sky(weather, directions[empty])
+    if not len(hits.ray):
         return light
-    rays, distance, normal = directions[seen], hits.distance[seen], hits.normal[seen]
-    grazing = np.clip(-(normal * rays).sum(1), 0.06, 1)
-    blur = distance * spread / np.sqrt(grazing)
-    look = look_at(palette, hits.surface[seen], hits.uv[seen], hits.triangle[seen], blur)
-    facing = (normal @ weather.sun).astype(np.float32)
-    lit = np.flatnonzero(facing > 0.01)
-    spots = origin + rays[lit] * distance[lit, None] + normal[lit] * (0.01 + 1e-4 * distance[lit, None])
-    shadow = caster.blocked(spots, np.broadcast_to(weather.sun, spots.shape))
-    sunlight = np.zeros(len(rays), np.float32)
-    sunlight[lit] = np.where(shadow, 0, facing[lit])
-    up = normal[:, 2:].astype(np.float32)
-    around = np.float32([0.86, 0.95, 1.1]) * (0.62 + 0.38 * up) + np.float32([0.20, 0.18, 0.16]) * (0.5 - 0.5 * up)
-    colour = look.colour * (around * np.float32(weather.ambient)
-                            + sunlight[:, None] * np.float32([1.0, 0.95, 0.86]) * np.float32(weather.strength))
+    rays, distance, normal = directions[hits.ray], hits.distance[hits.ray], hits.normal
+    grazing = np.clip(-np.einsum('ij,ij->i', normal, rays), np.float32(0.06), 1)
+    blur = distance * np.float32(spread) / np.sqrt(grazing)
+    look = look_at(palette, hits.surface, hits.uv, hits.triangle, blur)
+    # Shadow rays start a little above the surface; global coordinates are float32 with steps of up to 0.06 mm.
+    spots = np.float32(origin) + rays * distance[:, None] + normal * (np.float32(0.01) + distance * 1e-4)[:, None]
+    sunlight = _lit(caster, weather, spots, normal)
+    up = normal[:, 2:]
+    around = np.float32([0.86, 0.95, 1.1]) * (np.float32(0.62) + np.float32(0.38) * up) \
+        + np.float32([0.20, 0.18, 0.16]) * (np.float32(0.5) - np.float32(0.5) * up)
+    colour = around * np.float32(weather.ambient)
+    colour += sunlight[:, None] * (np.float32([1.0, 0.95, 0.86]) * np.float32(weather.strength))
+    colour *= look.colour
     shiny = np.flatnonzero(look.shine > 0.01)
     mirrored = rays[shiny] + 2 * grazing[shiny, None] * normal[shiny]
-    fresnel = look.shine[shiny] * (0.25 + 0.75 * (1 - grazing[shiny]) ** 3)
-    mirror = np.where((mirrored[:, 2] > 0)[:, None], sky(weather, mirrored), np.float32([0.16, 0.16, 0.16]))
-    colour[shiny] += fresnel[:, None].astype(np.float32) * (0.9 * mirror - 0.5 * colour[shiny])
-    colour += look.glow[:, None] * look.colour * 3
-    veil = np.float32(0.85) * (1 - np.exp(-distance / weather.haze)).astype(np.float32)[:, None]
-    light[seen] = colour + (np.float32([0.74, 0.82, 0.9]) - colour) * veil
+    fresnel = look.shine[shiny] * (np.float32(0.25) + np.float32(0.75) * (1 - grazing[shiny]) ** 3)
+    mirror = np.where(mirrored[:, 2:] > 0, sky(weather, mirrored, 1), np.float32([0.16, 0.16, 0.16]))
+    colour[shiny] += fresnel[:, None] * (np.float32(0.9) * mirror - np.float32(0.5) * colour[shiny])
+    glowing = np.flatnonzero(look.glow)
+    colour[glowing] += look.glow[glowing, None] * look.colour[glowing] * 3
+    veil = np.float32(0.85) * (1 - np.exp(distance * np.float32(-1 / weather.haze)))[:, None]
+    colour += (np.float32([0.74, 0.82, 0.9]) - colour) * veil
+    light[hits.ray] = colour
     return light
 
 
@@ -98,8 +112,8 @@ def photograph(caster: Caster, palette: Palette, weather: Weather, pose: np.ndar
     spread = 1 / (sensor.intrinsic[0, 0] * samples)
     light = np.empty((len(rays), 3), np.float32)
     for start in range(0, len(rays), _CHUNK):
-        chunk = rays[start:start + _CHUNK] @ pose[:3, :3].T
-        chunk /= np.linalg.norm(chunk, axis=1, keepdims=True)
+        chunk = (rays[start:start + _CHUNK] @ pose[:3, :3].T).astype(np.float32)
+        chunk /= np.sqrt(np.einsum('ij,ij->i', chunk, chunk))[:, None]
         light[start:start + _CHUNK] = shade(caster, palette, weather, pose[:3, 3], chunk, spread)
     image = expose(light, 1.0)
     image = image.reshape(height, width, samples * samples, 3).mean(2)

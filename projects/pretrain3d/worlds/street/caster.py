@@ -1,11 +1,15 @@
 """Ray casting against what stands and what moves: two embree scenes, of which the nearer hit counts."""
 from dataclasses import dataclass
-from typing import List
+from typing import List, Tuple
 
 import numpy as np
 
+from .actors import Instance
 from .solids import Mesh, join
 
+
+
+_FAR = 1e30  # embree's distance of rays that hit nothing is greater
 
 
 @dataclass
@@ -13,10 +17,11 @@ class Hits:
     """What rays hit.
 
     Attributes:
-        distance: (N,) metres, inf for the sky. surface: (N,) row of the palette, -1 for the sky.
-        owner: (N,) row of the street's instances, -1 for what has no box.
-        uv: (N, 2) texture coordinates. normal: (N, 3) unit, towards the ray's origin. triangle: (N,) a number for each.
+        ray: (H,) rows of the rays that hit anything. distance: (N,) metres of all rays, inf for the sky.
+        surface: (H,) row of the palette. owner: (H,) row of the street's instances, -1 for what has no box.
+        uv: (H, 2) texture coordinates. normal: (H, 3) unit, towards the ray's origin. triangle: (H,) number of it.
     """
+    ray: np.ndarray
     distance: np.ndarray
     surface: np.ndarray
     owner: np.ndarray
@@ -25,56 +30,103 @@ class Hits:
     triangle: np.ndarray
 
 
-class _Layer:
-    """One embree scene with its triangles' properties."""
+class Layer:
+    """One embree scene with its triangles' properties.
 
-    def __init__(self, mesh: Mesh, owner: np.ndarray) -> None:
+    Args:
+        corners: (T, 3, 3). uv: (T, 3, 2). surface: (T,) rows of the palette. owner: (T,) rows of instances or -1.
+    """
+
+    def __init__(self, corners: np.ndarray, uv: np.ndarray, surface: np.ndarray, owner: np.ndarray) -> None:
         from embreex import rtcore_scene
         from embreex.mesh_construction import TriangleMesh
-        self.mesh, self.owner = mesh, owner
+        self.uv, self.surface = np.asarray(uv, np.float32), np.asarray(surface, np.int32)
+        self.owner = np.asarray(owner, np.int32)
         self.scene = rtcore_scene.EmbreeScene()
-        self._geometry = TriangleMesh(self.scene, np.ascontiguousarray(mesh.corners, np.float32))
+        self._geometry = TriangleMesh(self.scene, np.ascontiguousarray(corners, np.float32))
+
+
+def still_layer(meshes: List[Mesh], owners: List[int]) -> Layer:
+    """A layer of what never moves; each mesh with the instance that owns it (-1: none)."""
+    mesh = join(meshes)
+    return Layer(mesh.corners, mesh.uv, mesh.surface, np.repeat(owners, [len(mesh) for mesh in meshes]))
+
+
+class Movers:
+    """What moves: triangles in their boxes' frames, put in place for a time in one go.
+
+    Args:
+        instances: those that move. rows: their rows among all instances of the street.
+    """
+
+    def __init__(self, instances: List[Instance], rows: List[int]) -> None:
+        self.instances = instances
+        mesh = join([each.mesh for each in instances])
+        self._which = np.repeat(np.arange(len(instances)), [len(each.mesh) for each in instances])
+        self._rows = np.asarray(rows, np.int32)
+        self._corners, self._uv = mesh.corners.astype(np.float32), mesh.uv.astype(np.float32)
+        self._surface = mesh.surface
+
+    def poses(self, time: float) -> Tuple[np.ndarray, np.ndarray]:
+        """Box centres (M, 3) and yaws (M,) at a time."""
+        poses = [each.pose(time) for each in self.instances]
+        return np.array([centre for centre, _ in poses]), np.array([yaw for _, yaw in poses])
+
+    def layer(self, centres: np.ndarray, yaws: np.ndarray, shown: np.ndarray) -> Layer:
+        """Those that are ``shown`` (M,) bool, at these poses."""
+        rows = np.flatnonzero(shown[self._which])
+        which, corners = self._which[rows], self._corners[rows]
+        cos, sin = np.cos(yaws)[which, None], np.sin(yaws)[which, None]
+        centre = centres[which]
+        placed = np.stack([corners[..., 0] * cos - corners[..., 1] * sin + centre[:, :1],
+                           corners[..., 0] * sin + corners[..., 1] * cos + centre[:, 1:2],
+                           corners[..., 2] + centre[:, 2:]], -1)
+        return Layer(placed, self._uv[rows], self._surface[rows], self._rows[which])
 
 
 class Caster:
     """Casts rays against ``layers`` of triangles."""
 
-    def __init__(self, layers: List[_Layer]) -> None:
+    def __init__(self, layers: List[Layer]) -> None:
         self.layers = layers
 
-    @staticmethod
-    def layer(meshes: List[Mesh], owners: List[int]) -> _Layer:
-        """Prepare meshes, each with the instance that owns it (-1: none)."""
-        return _Layer(join(meshes), np.repeat(np.asarray(owners, np.int64), [len(mesh) for mesh in meshes]))
-
-    def cast(self, origins: np.ndarray, directions: np.ndarray) -> Hits:
-        """Nearest hits of rays with ``origins`` (N, 3) or (3,) and unit ``directions`` (N, 3)."""
+    def cast(self, origin: np.ndarray, directions: np.ndarray) -> Hits:
+        """Nearest hits of rays from ``origin`` (3,) along unit ``directions`` (N, 3)."""
         directions = np.ascontiguousarray(directions, np.float32)
-        origins = np.ascontiguousarray(np.broadcast_to(origins, directions.shape), np.float32)
-        count = len(directions)
-        hits = Hits(np.full(count, np.inf), np.full(count, -1, np.int32), np.full(count, -1, np.int64),
-                    np.zeros((count, 2)), np.zeros((count, 3)), np.full(count, -1, np.int64))
-        first = 0
-        for layer in self.layers:
-            found = layer.scene.run(origins, directions, output=1)
-            rows = np.flatnonzero((found['primID'] >= 0) & (found['tfar'] < hits.distance))
-            triangle = found['primID'][rows]
-            a, b = found['u'][rows, None].astype(np.float64), found['v'][rows, None].astype(np.float64)
-            uv = layer.mesh.uv[triangle]
-            hits.distance[rows] = found['tfar'][rows]
-            hits.surface[rows], hits.owner[rows] = layer.mesh.surface[triangle], layer.owner[triangle]
-            hits.uv[rows] = (1 - a - b) * uv[:, 0] + a * uv[:, 1] + b * uv[:, 2]
-            hits.normal[rows] = found['Ng'][rows]
-            hits.triangle[rows] = triangle + first
-            first += len(layer.mesh)
-        hits.normal /= np.maximum(np.linalg.norm(hits.normal, axis=1, keepdims=True), 1e-12)
-        hits.normal *= np.where((hits.normal * directions).sum(1, keepdims=True) > 0, -1.0, 1.0)
+        origins = np.empty_like(directions)
+        origins[:] = origin
+        found = [layer.scene.run(origins, directions, output=1) for layer in self.layers]
+        nearest = found[0]['tfar']
+        winner = np.zeros(len(directions), np.int8)
+        for number, each in enumerate(found[1:], 1):
+            closer = np.flatnonzero(each['tfar'] < nearest)
+            nearest[closer], winner[closer] = each['tfar'][closer], number
+        hit = nearest < _FAR
+        total = int(hit.sum())
+        hits = Hits(np.flatnonzero(hit), np.where(hit, nearest, np.float32(np.inf)), np.empty(total, np.int32),
+                    np.empty(total, np.int32), np.empty((total, 2), np.float32), np.empty((total, 3), np.float32),
+                    np.empty(total, np.int32))
+        first, which = 0, winner[hits.ray]
+        for number, (layer, each) in enumerate(zip(self.layers, found)):
+            to = np.flatnonzero(which == number)
+            rows = hits.ray[to]
+            triangle = each['primID'][rows]
+            uv, a, b = layer.uv[triangle], each['u'][rows, None], each['v'][rows, None]
+            hits.uv[to] = uv[:, 0] + a * (uv[:, 1] - uv[:, 0]) + b * (uv[:, 2] - uv[:, 0])
+            hits.surface[to], hits.owner[to] = layer.surface[triangle], layer.owner[triangle]
+            hits.normal[to] = each['Ng'][rows]
+            hits.triangle[to] = triangle + first
+            first += len(layer.surface)
+        scale = 1 / np.sqrt(np.einsum('ij,ij->i', hits.normal, hits.normal))
+        scale[np.einsum('ij,ij->i', hits.normal, directions[hits.ray]) > 0] *= -1
+        hits.normal *= scale[:, None]
         return hits
 
-    def blocked(self, origins: np.ndarray, directions: np.ndarray) -> np.ndarray:
-        """(N,) whether anything lies on the rays."""
-        directions = np.ascontiguousarray(directions, np.float32)
+    def blocked(self, origins: np.ndarray, direction: np.ndarray) -> np.ndarray:
+        """(N,) whether anything lies on the rays from ``origins`` (N, 3) along one ``direction`` (3,)."""
         origins = np.ascontiguousarray(origins, np.float32)
+        directions = np.empty_like(origins)
+        directions[:] = direction
         blocked = np.zeros(len(origins), bool)
         for layer in self.layers:
             rows = np.flatnonzero(~blocked)

@@ -44,16 +44,15 @@ def scan(caster: Caster, palette: Palette, model: LidarModel, azimuths: int, pos
     # Random numbers are drawn for all rays: what one ray hits does not change another's.
     error = rng.standard_normal(len(rays)) * model.noise
     chance, speckle = rng.random(len(rays)), rng.standard_normal(len(rays))
-    seen = np.flatnonzero((hits.distance < model.reach) & (hits.distance > 0.8))
-    distance, surface = hits.distance[seen], hits.surface[seen]
-    cosine = np.abs((hits.normal[seen] * directions[seen]).sum(1))
-    look = look_at(palette, surface, hits.uv[seen], hits.triangle[seen], np.full(len(seen), 0.02))
-    power = look.reflect * cosine / distance ** 2
+    seen, distance = hits.ray, hits.distance[hits.ray].astype(np.float64)
+    cosine = np.abs(np.einsum('ij,ij->i', hits.normal, directions[seen]))
+    look = look_at(palette, hits.surface, hits.uv, hits.triangle, np.full(len(seen), 0.02, np.float32))
+    power = np.where(distance < model.reach, look.reflect * cosine / distance ** 2, 0)
     heard = chance[seen] < 0.985 / (1 + (_THRESHOLD / np.maximum(power, 1e-12)) ** 1.5)
     response = look.reflect * (0.25 + 0.75 * np.sqrt(cosine)) * np.exp(0.25 * speckle[seen])
     intensity = np.clip(255 * model.gain * 0.36 * response ** model.compress, 0, 255)
-    seen, intensity, distance = seen[heard], intensity[heard], distance[heard]
+    seen, intensity, distance, surface = seen[heard], intensity[heard], distance[heard], hits.surface[heard]
     xyz = rays[seen] * (distance + error[seen])[:, None]
     points = np.concatenate([xyz, np.floor(intensity)[:, None], ring[seen, None]], 1).astype(np.float32)
-    surface = surface[heard]
-    return LidarSweep(points, palette.column('raw')[surface], hits.owner[seen], palette.column('detail')[surface])
+    return LidarSweep(points, palette.column('raw')[surface], hits.owner[heard].astype(np.int64),
+                      palette.column('detail')[surface])

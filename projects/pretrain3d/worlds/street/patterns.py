@@ -28,18 +28,13 @@ class Look:
     shine: np.ndarray
     glow: np.ndarray
 
-    def rows(self, which: np.ndarray) -> 'Look':
-        """A copy of some points."""
-        return Look(*(getattr(self, name)[which] for name in self.__dataclass_fields__))
-
-    def put(self, which: np.ndarray, part: 'Look') -> None:
-        """Take over what a pattern changed."""
-        for name in ('colour', 'reflect', 'shine', 'glow'):
-            getattr(self, name)[which] = getattr(part, name)
+    def part(self, start: int, end: int) -> 'Look':
+        """A view of some points."""
+        return Look(*(getattr(self, name)[start:end] for name in self.__dataclass_fields__))
 
     def blend(self, share: np.ndarray) -> None:
         """Mix the accent into the colour."""
-        self.colour += share[:, None].astype(np.float32) * (self.accent - self.colour)
+        self.colour += share.astype(np.float32, copy=False)[:, None] * (self.accent - self.colour)
 
     def fade(self, size) -> np.ndarray:
         """(n,) 1 where detail of ``size`` metres is seen, 0 where a ray is coarser than it."""
@@ -256,20 +251,27 @@ PATTERNS: Dict[str, Callable[[Look], None]] = dict(
 
 
 def look_at(palette: Palette, surface: np.ndarray, uv: np.ndarray, triangle: np.ndarray, blur: np.ndarray) -> Look:
-    """How points look: rows of the palette (n,), texture coordinates (n, 2), triangles (n,), metres per ray (n,)."""
-    def column(name: str) -> np.ndarray:
-        return palette.column(name)[surface]
+    """How points look: rows of the palette (n,), texture coordinates (n, 2), triangles (n,), metres per ray (n,).
 
-    look = Look(uv.astype(np.float32), column('seed').astype(np.uint32), column('scale'), blur.astype(np.float32),
-                triangle, column('base'), column('accent'), column('reflect'), column('shine'),
-                np.zeros(len(surface), np.float32))
+    Of the result only ``colour``, ``reflect``, ``shine`` and ``glow`` are in the order of the points.
+    """
     names = sorted(PATTERNS)
     codes = np.array([names.index(row.kind) for row in palette.rows], np.int8)[surface]
     order = np.argsort(codes, kind='stable')
     cuts = np.searchsorted(codes[order], np.arange(len(names) + 1))
+    rows = surface[order]
+
+    def column(name: str) -> np.ndarray:
+        return palette.column(name)[rows]
+
+    look = Look(uv[order], column('seed'), column('scale'), blur[order], triangle[order], column('base'),
+                column('accent'), column('reflect'), column('shine'), np.zeros(len(rows), np.float32))
     for code, (start, end) in enumerate(zip(cuts, cuts[1:])):
-        if end > start and names[code] != 'glass':
-            part = look.rows(order[start:end])
-            PATTERNS[names[code]](part)
-            look.put(order[start:end], part)
+        if end > start:
+            PATTERNS[names[code]](look.part(start, end))
+    for name in ('colour', 'reflect', 'shine', 'glow'):  # back to the order of the points
+        values = getattr(look, name)
+        sorted_back = np.empty_like(values)
+        sorted_back[order] = values
+        setattr(look, name, sorted_back)
     return look

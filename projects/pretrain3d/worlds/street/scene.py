@@ -11,7 +11,7 @@ import numpy as np
 from .actors import Flow, Instance, Path
 from .buildings import line_with_buildings
 from .camera import draw_weather, photograph
-from .caster import Caster
+from .caster import Caster, Movers, still_layer
 from .furniture import furnish
 from .ground import Ground
 from .lidar import LidarSweep, scan
@@ -26,7 +26,7 @@ from .traffic import Traffic
 __all__ = ['CAMERAS', 'CAMERA_DELAY', 'DETAILS', 'Instance', 'LidarSweep', 'Sensor', 'Street', 'draw_street', 'rig']
 MAP_RESOLUTION = 0.1  # metres per pixel, what nuscenes-devkit expects of map masks
 _BEFORE, _AFTER = 110.0, 130.0  # metres of road behind the ego's start and before its end
-_SIGHT = 160.0  # metres beyond which movers are left out
+_SIGHT, _NEAR = 160.0, 22.0  # metres within which movers are drawn, and are so even behind a camera
 _LOW_RISE = ('singapore-queenstown', 'singapore-hollandvillage')
 
 
@@ -67,8 +67,10 @@ class Street:
             if not instance.moves:
                 meshes.append(self._placed(instance, 0.0))
                 owners.append(row)
-        self._still = Caster.layer(meshes, owners)
-        self._cache: Tuple[float, Caster] = (np.nan, Caster([]))
+        self._still = still_layer([mesh.clean() for mesh in meshes], owners)
+        moving = [row for row, instance in enumerate(self.instances) if instance.moves]
+        self._movers = Movers([self.instances[row] for row in moving], moving)
+        self._cache: Dict[Tuple[str, float], Caster] = {}
         self.description = self._describe()
 
     def _to_the_corner(self) -> np.ndarray:
@@ -100,16 +102,22 @@ class Street:
         pose[:2, 3] = xy
         return pose
 
-    def _caster(self, time: float) -> Caster:
-        """What can be seen at a time; the last one is kept."""
-        if self._cache[0] != time:
-            here = self._ego.pose(time)[0]
-            rows = [row for row, each in enumerate(self.instances)
-                    if each.moves and np.linalg.norm(each.pose(time)[0][:2] - here) < _SIGHT]
-            movers = [self._placed(self.instances[row], time) for row in rows]
-            layers = [self._still] + ([Caster.layer(movers, rows)] if rows else [])
-            self._cache = (time, Caster(layers))
-        return self._cache[1]
+    def _caster(self, channel: str, time: float) -> Caster:
+        """What a sensor can see at a time; the last one is kept."""
+        if (channel, time) not in self._cache:
+            centres, yaws = self._movers.poses(time)
+            away = centres - (self.ego_pose(time) @ self.rig[channel].pose)[:3, 3]
+            distance = np.linalg.norm(away, axis=1)
+            shown = distance < (_SIGHT if channel in CAMERAS else LIDARS[self.sensor].reach + 10)
+            if channel in CAMERAS:  # what is behind a camera is seen at most by its shadow, and that only if near
+                axis = (self.ego_pose(time) @ self.rig[channel].pose)[:3, 2]
+                shown &= (away @ axis > np.cos(self._half_angle(channel)) * distance) | (distance < _NEAR)
+            self._cache = {(channel, time): Caster([self._still, self._movers.layer(centres, yaws, shown)])}
+        return self._cache[channel, time]
+
+    def _half_angle(self, channel: str) -> float:
+        """Radians from the optical axis to what may still be in an image, with room for the size of things."""
+        return float(np.arctan(self.preset.image_size[0] / 2 / self.rig[channel].intrinsic[0, 0]) + 0.35)
 
     def lidar(self, time: float, rng_key: int = 0) -> LidarSweep:
         """One sweep at a time; ``rng_key`` is one more key of its noise, beside seed, scene, sensor and time."""
@@ -117,12 +125,12 @@ class Street:
         rng = stream(self.seed, self.name, 'LIDAR_TOP', self.sensor, round(time * 1e6), rng_key)
         pose = self.ego_pose(time) @ self.rig['LIDAR_TOP'].pose
         azimuths = int(round(self.preset.azimuths * model.azimuth_factor))
-        return scan(self._caster(time), self._palette, model, azimuths, pose, rng)
+        return scan(self._caster('LIDAR_TOP', time), self._palette, model, azimuths, pose, rng)
 
     def image(self, channel: str, time: float) -> np.ndarray:
         """(H, W, 3) uint8 of a camera at its own time."""
         sensor, rng = self._camera(channel), stream(self.seed, self.name, channel, round(time * 1e6))
-        return photograph(self._caster(time), self._palette, self.weather, self.ego_pose(time) @ sensor.pose, sensor,
+        return photograph(self._caster(channel, time), self._palette, self.weather, self.ego_pose(time) @ sensor.pose, sensor,
                           *self.preset.image_size, self.preset.samples, rng)
 
     def depth(self, channel: str, time: float) -> np.ndarray:
@@ -131,7 +139,7 @@ class Street:
         rays = camera_rays(sensor.intrinsic, width, height)
         length = np.linalg.norm(rays, axis=1)
         pose = self.ego_pose(time) @ sensor.pose
-        hits = self._caster(time).cast(pose[:3, 3], rays / length[:, None] @ pose[:3, :3].T)
+        hits = self._caster(channel, time).cast(pose[:3, 3], rays / length[:, None] @ pose[:3, :3].T)
         return (hits.distance / length).reshape(height, width).astype(np.float32)
 
     def _camera(self, channel: str) -> Sensor:

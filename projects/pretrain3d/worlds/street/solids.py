@@ -19,6 +19,12 @@ class Mesh:
     def __len__(self) -> int:
         return len(self.surface)
 
+    def clean(self) -> 'Mesh':
+        """The same mesh without triangles that have no area (poles, the tips of caps)."""
+        edges = self.corners[:, 1:] - self.corners[:, :1]
+        kept = np.linalg.norm(np.cross(edges[:, 0], edges[:, 1]), axis=1) > 1e-9
+        return Mesh(self.corners[kept], self.uv[kept], self.surface[kept])
+
     def moved(self, yaw: float, centre: Sequence[float]) -> 'Mesh':
         """The same mesh turned by ``yaw`` about +z and then shifted by ``centre`` (3,)."""
         cos, sin = np.cos(yaw), np.sin(yaw)

@@ -61,6 +61,8 @@ class Palette:
                 column = np.array(values, np.uint8)
             elif name in ('base', 'accent'):
                 column = np.clip(np.array(values, np.float32), 0, 1) ** np.float32(2.2)
+            elif name == 'seed':
+                column = np.array(values).astype(np.uint32)
             elif name in ('scale', 'reflect', 'shine'):
                 column = np.array(values, np.float32)
             else:

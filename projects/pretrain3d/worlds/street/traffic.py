@@ -57,7 +57,7 @@ class Traffic:
         """Add an instance, unless it stands and would touch another that stands."""
         if self.road.side < 0 and category.startswith('vehicle'):  # doors are on the side of the kerb
             mesh = Mesh(mesh.corners * (1, -1, 1), mesh.uv, mesh.surface)
-        instance = Instance(len(self.instances), category, size, path, height, attributes, mesh)
+        instance = Instance(len(self.instances), category, size, path, height, attributes, mesh.clean())
         if path.flow is None:
             corners = instance.footprint(margin=0.08)
             centre, reach = corners.mean(0), float(np.linalg.norm(corners - corners.mean(0), axis=1).max())
@@ -208,4 +208,4 @@ class Traffic:
                 while at < high:
                     path = Path(self.road, at, flank * d + rng.normal(0, 0.05), sense, flow)
                     self.person(_WALKERS[rng.integers(len(_WALKERS))], path)
-                    at += 1.3 + rng.exponential(6.0)
+                    at += 1.3 + rng.exponential(9.0)
