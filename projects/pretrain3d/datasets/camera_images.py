@@ -144,7 +144,8 @@ class LoadCameraImages(BaseTransform):
     Added Keys:
 
     - img (list[np.ndarray]): per camera (height, width, 3) uint8 BGR
-    - img_aug_matrix (list[np.ndarray]): per camera (3, 3) float64, from pixels of the recorded image to those of ``img``
+    - img_aug_matrix (list[np.ndarray]): per camera (3, 3) float64, from pixels of the recorded image to those of
+      ``img``
     - img_path (list[str]), img_shape, pad_shape, ori_shape (tuple[int, int]: height, width), num_views (int)
 
     Args:

@@ -98,8 +98,8 @@ class PrepareCameras(BaseTransform):
             FileNotFoundError, ValueError: The file is missing, no image, or of another size than its matrices.
         """
         if 'recorded_pixels' in results or 'img' in results:
-            raise ValueError(f'{sample_name(results)}: PrepareCameras changes the numbers of the cameras: put it before '
-                             'FindPointPixels and the loading of images')
+            raise ValueError(f'{sample_name(results)}: PrepareCameras changes the numbers of the cameras: put it '
+                             'before FindPointPixels and the loading of images')
         cameras = results.get('images')
         if not cameras:
             raise KeyError(f'{sample_name(results)} has no images: set modality=dict(use_lidar=True, use_camera=True) '
@@ -107,8 +107,8 @@ class PrepareCameras(BaseTransform):
         names = self.names or tuple(cameras)
         missing = [name for name in names if name not in cameras]
         if missing:
-            raise KeyError(f'{sample_name(results)} has no camera {", ".join(missing)}, only {", ".join(cameras)}: mend '
-                           'the info file, or name other cameras in PrepareCameras')
+            raise KeyError(f'{sample_name(results)} has no camera {", ".join(missing)}, only {", ".join(cameras)}: '
+                           'mend the info file, or name other cameras in PrepareCameras')
         if self.number is not None:
             if self.number > len(names):
                 raise KeyError(f'{sample_name(results)} has {len(names)} cameras, PrepareCameras wants {self.number}')

@@ -101,6 +101,7 @@ class Pretrain3DDataPreprocessor(Det3DDataPreprocessor):
                              'pipeline')
         known = {key: inputs[key] for key in _PARENT_KEYS if key in inputs}
         rest = {key: inputs[key] for key in inputs if key not in known}
+        self._check_images(known.get('img', ()), data.get('data_samples'))
         out = super().simple_process({**data, 'inputs': known}, training)
         batch, samples = out['inputs'], out['data_samples']
         batch.update(self.cast_data(rest))
@@ -119,6 +120,19 @@ class Pretrain3DDataPreprocessor(Det3DDataPreprocessor):
             if 'points' in view:
                 view['voxels'] = self.build_sparse(view['points'], samples, training, place)
         return out
+
+    @staticmethod
+    def _check_images(images: Sequence[Tensor], data_samples: Optional[list]) -> None:
+        """Raise where samples have images of other shapes (cameras, 3, h, w); mmdet3d would pad them."""
+        many = [i for i, each in enumerate(images) if each.dim() == 4]
+        odd = next((i for i in many if images[i].shape != images[many[0]].shape), None)
+        if odd is not None:
+            names = [data_samples[i].metainfo.get('lidar_path', f'sample {i} of the batch') if data_samples
+                     else f'sample {i} of the batch' for i in (many[0], odd)]
+            raise ValueError(f'the images of {names[0]} have the shape {tuple(images[many[0]].shape)}, those of '
+                             f'{names[1]} {tuple(images[odd].shape)}; a batch needs as many cameras and pixels of every '
+                             'sample: give PrepareCameras and LoadCameraImages of all pipelines the same cameras and '
+                             'size')
 
     @torch.no_grad()
     def build_sparse(self, points: List[Tensor], data_samples: Optional[list] = None, training: bool = False,
