@@ -23,6 +23,9 @@ FINETUNING = [
     ('spunet_8xb3-120k_indoor', 'spunet_1xb12-800e-ppt_scannet20', *SCANNET),
     ('spunet_8xb3-120k_indoor', 'spunet_1xb12-800e-ppt-cosine_scannet20', *SCANNET),
     ('msc_spunet-ppt_8xb4-120k_indoor', 'spunet_1xb12-800e-ppt-backbone_scannet20', *SCANNET),
+    ('msc_spunet-ppt_8xb4-120k_indoor', 'spunet_1xb12-600e-ppt-backbone_scannet200', 'ScanNet', 'ScanNet200'),
+    ('msc_spunet-ppt_8xb4-120k_indoor', 'spunet_1xb12-3000e-ppt-backbone_s3dis', *S3DIS),
+    ('msc_spunet-ppt_1xb4-rooms_indoor', 'spunet_1xb4-rooms-ppt-backbone_scannet20', *SCANNET),
     ('spunet_8xb3-120k_indoor', 'spunet_1xb12-600e-ppt_scannet200', 'ScanNet', 'ScanNet200'),
     ('spunet_8xb3-120k_indoor', 'spunet_1xb12-600e-ppt-linear_scannet200', 'ScanNet', 'ScanNet200'),
     ('spunet_8xb3-120k_indoor', 'spunet_1xb12-3000e-ppt_s3dis', *S3DIS),
@@ -167,6 +170,45 @@ def test_an_unknown_domain_is_told_the_known_ones(scans, monkeypatch):
     with pytest.raises(ValueError, match="'S3DI'.*S3DIS.*Structured3D, ScanNet, S3DIS"):
         Runner.from_cfg(cfg).test()
     assert not (scans / 'none').exists()
+
+
+def test_a_domain_that_the_checkpoint_has_not_is_refused(scans, monkeypatch):
+    """Of a joint training on other data sets: mmengine would predict with prompts as they were drawn."""
+    cfg = in_process(scans, monkeypatch, 'S3DIS', 'none')
+    joint = torch.load(scans / 'joint.pth')
+    joint['state_dict'] = {key: value for key, value in joint['state_dict'].items() if '.S3DIS' not in key}
+    torch.save(joint, scans / 'two.pth')
+    cfg.load_from = str(scans / 'two.pth')
+    with pytest.raises(ValueError, match='nothing of the domain S3DIS.*has Structured3D, ScanNet$'):
+        Runner.from_cfg(cfg).test()
+
+
+def fine_tuning(drawn_s3dis, scans, monkeypatch, checkpoint, **options):
+    """A step of the recipe for S3DIS, from a joint checkpoint, as train.py would run it."""
+    monkeypatch.setenv('PRETRAIN3D_S3DIS', str(drawn_s3dis.converted))
+    monkeypatch.setenv('PRETRAIN3D_CHECKPOINT', str(checkpoint))
+    cfg = Config.fromfile(str(FOLDER / 'benchmarks' / 'spunet_1xb4-rooms-ppt_s3dis.py'))
+    cfg.merge_from_dict({
+        'work_dir': str(scans / 'tuned'), 'experiment_name': f'tuned-{len(options)}-{os.getpid()}',
+        'train_cfg.max_iters': 1, 'train_cfg.val_interval': 2, 'default_hooks.checkpoint.interval': 1,
+        'optim_wrapper.optimizer': dict(type='SGD', lr=0., _delete_=True), 'param_scheduler': [],
+        'visualizer': dict(type='Visualizer', vis_backends=[], _delete_=True), **options})
+    for name in ('train', 'val', 'test'):
+        cfg[f'{name}_dataloader'].update(num_workers=0, persistent_workers=False)
+    return cfg
+
+
+def test_fine_tuning_begins_with_the_joint_model(drawn_s3dis, scans, monkeypatch):
+    """A step without a rate: weights are those of the joint model, statistics move on; a test takes them as they are."""
+    Runner.from_cfg(fine_tuning(drawn_s3dis, scans, monkeypatch, scans / 'joint.pth')).train()
+    joint, tuned = (torch.load(path)['state_dict'] for path in (scans / 'joint.pth', scans / 'tuned' / 'iter_1.pth'))
+    moved = {key for key, value in tuned.items() if not torch.equal(value, joint[key])}
+    assert moved and all('.statistics.S3DIS.' in key for key in moved)
+    assert any('.prompts.vectors.S3DIS' in key for key in tuned) and not any('ScanNet' in key for key in tuned)
+    runner = Runner.from_cfg(fine_tuning(drawn_s3dis, scans, monkeypatch, '/nowhere.pth',
+                                         load_from=str(scans / 'tuned' / 'iter_1.pth')))
+    assert 0 <= runner.test()['miou/vertex'] <= 1
+    assert all(torch.equal(value, tuned[key]) for key, value in runner.model.state_dict().items())
 
 
 def test_test_py_votes_and_writes_a_submission(scans, monkeypatch):

@@ -1,6 +1,8 @@
 from types import SimpleNamespace
 
 import pytest
+from mmengine.model import BaseTTAModel
+from torch import nn
 from torch.utils.data import ConcatDataset, DataLoader
 
 from pretrain3d.datasets import Pretrain3DDataPreprocessor
@@ -25,13 +27,13 @@ class Data(list):
 
 
 def run(datasets=(Data('ScanNet', ignore_index=20), Data('S3DIS')), metric=SPACES,
-        num_classes=dict(ScanNet=20, S3DIS=13), domain=None, head=SPACES):
+        num_classes=dict(ScanNet=20, S3DIS=13), domain=None, head=SPACES, wrap=lambda model: model):
     head = DecoupledHead(4, head)
     model = SimpleNamespace(decode_head=head, domain=domain,
                             data_preprocessor=Pretrain3DDataPreprocessor(voxel_size=1., num_classes=num_classes))
     loader = DataLoader(ConcatDataset(list(datasets)))
     loop = SimpleNamespace(dataloader=loader, evaluator=SimpleNamespace(metrics=[DomainMeanIoUMetric(metric)]))
-    DomainCheckHook().before_run(SimpleNamespace(model=model, _train_loop=None, _val_loop=loop, _test_loop=None))
+    DomainCheckHook().before_run(SimpleNamespace(model=wrap(model), _train_loop=None, _val_loop=loop, _test_loop=None))
 
 
 def test_what_agrees_passes():
@@ -46,6 +48,47 @@ def test_sorted_classes_are_named():
     names = sorted(get_label_space('S3DIS13').classes)
     with pytest.raises(DomainClassesError, match="val data, Data S3DIS.pkl: label 0 of S3DIS is 'ceiling'.*'beam'"):
         run(datasets=[Data('S3DIS', names)])
+
+
+def test_a_model_inside_test_time_augmentation_is_looked_at():
+    """As test.py --tta wraps it."""
+    class Voting(BaseTTAModel):
+        def __init__(self, model):
+            nn.Module.__init__(self)
+            self.__dict__['module'] = model
+
+        def merge_preds(self, data_samples_list):
+            return data_samples_list
+
+    run(wrap=Voting)
+    with pytest.raises(DomainClassesError, match="did you mean 'ScanNet'"):
+        run(datasets=[Data('Scannet')], wrap=Voting)
+
+
+class Model(nn.Module):
+    """What the hook reads of a segmentor, with weights."""
+    domain = None
+
+    def __init__(self):
+        super().__init__()
+        self.decode_head = DecoupledHead(4, SPACES)
+
+
+def load(state, *domains, training=False):
+    loader = DataLoader(ConcatDataset([Data(domain) for domain in domains]))
+    loop = SimpleNamespace(dataloader=loader)
+    DomainCheckHook().after_load_checkpoint(
+        SimpleNamespace(model=Model(), _train_loop=loop if training else dict(), _val_loop=None, _test_loop=loop), state)
+
+
+def test_a_test_of_a_domain_that_the_checkpoint_has_not():
+    state = {f'module.{key}': value for key, value in Model().state_dict().items() if 'S3DIS' not in key}
+    load(Model().state_dict(), 'ScanNet', 'S3DIS')
+    load(dict(state_dict=state), 'ScanNet')
+    load(state, 'S3DIS', training=True)  # begins anew
+    with pytest.raises(DomainClassesError, match=r'of the domain S3DIS \(no decode_head.classifiers.S3DIS.weight\).*it '
+                                                 r'has ScanNet$'):
+        load(dict(state_dict=state), 'ScanNet', 'S3DIS')
 
 
 def test_other_disagreements():

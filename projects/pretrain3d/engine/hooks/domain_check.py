@@ -1,8 +1,8 @@
 """A hook that holds the classes of a model by domains against those of its data."""
-from typing import Any, Dict, Iterator, Tuple
+from typing import Any, Dict, Iterator, Optional, Tuple
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
+from mmengine.model import BaseTTAModel, is_model_wrapper
 from torch.utils.data import DataLoader
 
 from mmdet3d.registry import HOOKS
@@ -23,7 +23,8 @@ class DomainCheckHook(Hook):
 
     Every dataset of the run, inside wrappers too, must be of a domain that the head knows, with the classes that the
     head has for it, in the same order; so must the number of classes of the data preprocessor and the names of
-    ``DomainMeanIoUMetric`` be. Runs whose head is no ``DomainHead`` are not looked at.
+    ``DomainMeanIoUMetric`` be. A test needs a checkpoint that has all of the domains it is of: what a checkpoint lacks,
+    mmengine leaves as it was drawn, and scores it. Runs whose head is no ``DomainHead`` are not looked at.
     """
 
     priority = 'VERY_HIGH'
@@ -34,9 +35,8 @@ class DomainCheckHook(Hook):
         Raises:
             DomainClassesError: names the dataset, the label or domain, and the mend.
         """
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        head = getattr(model, 'decode_head', None)
-        if not isinstance(head, DomainHead):
+        model, head = _model_and_head(runner)
+        if head is None:
             return
         self._check_preprocessor(model, head)
         for name in ('train', 'val', 'test'):
@@ -57,6 +57,28 @@ class DomainCheckHook(Hook):
             for metric in getattr(getattr(loop, 'evaluator', None), 'metrics', ()):
                 if isinstance(metric, DomainMeanIoUMetric):
                     self._check_names(f'{name}_evaluator', metric.class_names, head.class_names)
+
+    def after_load_checkpoint(self, runner: Any, checkpoint: Dict[str, Any]) -> None:
+        """Hold the domains of a test, or of a validation by itself, against those of its checkpoint.
+
+        Raises:
+            DomainClassesError: names the domain that the checkpoint has not, and those that it has.
+        """
+        model, head = _model_and_head(runner)
+        if head is None or isinstance(getattr(getattr(runner, '_train_loop', None), 'dataloader', None), DataLoader):
+            return  # in training, what is not there begins anew
+        state = checkpoint.get('state_dict', checkpoint)
+        given = {key[7:] if key.startswith('module.') else key for key in state}
+        keys = [key for key in model.state_dict() if key not in given and not key.endswith('num_batches_tracked')]
+        lacking = {domain: [key for key in keys if domain in key.split('.')] for domain in head.label_spaces}
+        known = [domain for domain, missing in lacking.items() if not missing]
+        for name in ('val', 'test'):
+            loader = getattr(getattr(runner, f'_{name}_loop', None), 'dataloader', None)
+            for _, domain in self._domains(loader.dataset, model, head) if isinstance(loader, DataLoader) else ():
+                if lacking[domain]:
+                    raise DomainClassesError(
+                        f'the checkpoint has nothing of the domain {domain} (no {lacking[domain][0]}), of which the '
+                        f'{name} data are; of the domains of the model it has {", ".join(known) or "none"}')
 
     @staticmethod
     def _domains(dataset: Any, model: Any, head: DomainHead) -> Iterator[Tuple[Any, str]]:
@@ -92,3 +114,11 @@ class DomainCheckHook(Hook):
         if wrong:
             raise DomainClassesError(f'num_classes of the data preprocessor is {given}, but the head has {wanted}: set '
                                      'model.data_preprocessor.num_classes to that')
+
+
+def _model_and_head(runner: Any) -> Tuple[Any, Optional[DomainHead]]:
+    """The segmentor of a run, outside of wrappers, and its head; None where that has no domains."""
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    model = model.module if isinstance(model, BaseTTAModel) else model  # test.py --tta
+    head = getattr(model, 'decode_head', None)
+    return model, head if isinstance(head, DomainHead) else None
