@@ -69,6 +69,17 @@ def test_bad_files_are_named(tmp_path):
         TRANSFORMS.build(dict(type='LoadScan', columns=7))
 
 
+def test_six_columns_are_not_taken_for_nine(tmp_path):
+    """A room whose coordinates are all positive could pass for colours."""
+    points = np.abs(cloud(n=21, columns=6))
+    points.tofile(tmp_path / 'six.bin')
+    assert read_cloud(tmp_path / 'six.bin').shape == (14, 9)
+    with pytest.raises(ValueError, match='six.bin has normals longer than 1.*columns=6'):
+        TRANSFORMS.build(dict(type='LoadScan'))(dict(lidar_path=str(tmp_path / 'six.bin')))
+    found = TRANSFORMS.build(dict(type='LoadScan', columns=6))(dict(lidar_path=str(tmp_path / 'six.bin')))['points']
+    np.testing.assert_array_equal(found.tensor.numpy(), points)
+
+
 def test_folder_of_scans(tmp_path):
     for name in ('b/two.npy', 'a/one.npy', 'a/notes.txt'):
         (tmp_path / name).parent.mkdir(exist_ok=True)

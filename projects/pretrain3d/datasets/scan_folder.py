@@ -100,8 +100,17 @@ class LoadScan(BaseTransform):
         self.columns = columns
 
     def transform(self, results: dict) -> dict:
-        """Load the points of one scan."""
-        cloud = read_cloud(results['lidar_path'], self.columns)
+        """Load the points of one scan.
+
+        Raises:
+            ValueError: As :func:`read_cloud`; or what should be normals in a ``.bin`` is too long, as where it has six
+                columns: one in three of those can be cut into nine.
+        """
+        path = results['lidar_path']
+        cloud = read_cloud(path, self.columns)
+        if Path(path).suffix == '.bin' and np.abs(cloud[:, 6:]).max(initial=0) > 1.01:
+            raise ValueError(f'{path} has normals longer than 1: if it holds x, y, z, r, g, b alone, set columns=6 of '
+                             'LoadScan')
         named = dict(color=[3, 4, 5], **(dict(normal=[6, 7, 8]) if cloud.shape[1] == 9 else {}))
         results['points'] = DepthPoints(torch.from_numpy(cloud), points_dim=cloud.shape[1], attribute_dims=named)
         return results
