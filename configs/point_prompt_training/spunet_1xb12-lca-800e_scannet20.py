@@ -5,5 +5,6 @@ model = dict(
         _delete_=True,
         type='LanguageGuidedHead',
         in_channels=96,
-        label_spaces='ScanNet20',
+        label_spaces=dict(ScanNet='ScanNet20'),
         text_bank='{{$PRETRAIN3D_TEXT_BANK:data/text_banks/clip_vitb16.npz}}'))
+custom_hooks = _base_.custom_hooks + [dict(type='DomainCheckHook')]

@@ -5,5 +5,6 @@ model = dict(
         _delete_=True,
         type='LanguageGuidedHead',
         in_channels=24,
-        label_spaces='ScanNet20',
+        label_spaces=dict(ScanNet='ScanNet20'),
         text_bank='{{$PRETRAIN3D_TEXT_BANK:hashed-ngrams}}'))
+custom_hooks = _base_.custom_hooks + [dict(type='DomainCheckHook')]
