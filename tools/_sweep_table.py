@@ -54,8 +54,8 @@ def _number(entry: Optional[Mapping], signed: bool = False) -> str:
 def markdown(name: str, rows: Sequence[dict], planned: int, failed: Sequence[str]) -> str:
     """The table, with a line on what is missing so that a partial sweep cannot pass for a whole one."""
     lines = [f'# {name}', '',
-             f'Mean ± half width of the {100 * CONFIDENCE:.0f} % t-interval over seeds; differences are paired by seed. '
-             'The last checkpoint of each run is tested.', '',
+             f'Mean ± half width of the {100 * CONFIDENCE:.0f} % t-interval over seeds; differences are paired by '
+             'seed. The last checkpoint of each run is tested.', '',
              '| fraction | variant | metric | mean | difference | seeds |', '|---|---|---|---|---|---|']
     for row in rows:
         difference = _number(row['difference'], signed=True)

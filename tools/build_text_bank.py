@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 r"""Write the text vectors of all classes into one small file, so that training needs no text encoder and no network.
 
-    python tools/build_text_bank.py banks/clip_vitb16.npz --model ViT-B-16 --pretrained /weights/ViT-B-16.pt
+    python tools/build_text_bank.py banks/clip_vitb16.npz --model ViT-B-16-quickgelu --pretrained /weights/ViT-B-16.pt
     python tools/build_text_bank.py banks/stand_in.npz --stand-in
 
 The words of each class (pretrain3d/label_spaces/texts.py) are put into every template, encoded, normalised, averaged

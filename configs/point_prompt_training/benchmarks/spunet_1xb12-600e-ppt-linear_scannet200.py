@@ -1,6 +1,5 @@
 # ScanNet200 from a joint model (PRETRAIN3D_CHECKPOINT) with a fresh linear classifier in place of words.
 _base_ = ['spunet_1xb12-600e-ppt_scannet200.py']
-checkpoint = '{{$PRETRAIN3D_CHECKPOINT:work_dirs/spunet_8xb3-120k_indoor/iter_120000.pth}}'
 model = dict(
     decode_head=dict(
         _delete_=True, type='DecoupledHead', in_channels=96, label_spaces=dict(ScanNet='ScanNet200')))

@@ -146,8 +146,7 @@ def read_array(root: Path, kind: str, file: str, dtype, columns: int, convert: s
 
 
 def open_scans(root: Path):
-    """The scans below ``root``: :class:`Converted` where it holds infos, else :class:`World`; S3DIS and Structured3D in the same
-    way.
+    """The scans below ``root``: :class:`Converted` where it holds infos, else :class:`World`; other data sets likewise.
 
     Raises:
         SceneError: it is neither; the message says how to get one.
@@ -170,7 +169,8 @@ def open_scans(root: Path):
         return HomeWorld(root)
     if (root / 'points').is_dir() or (root / 'records').is_dir():
         raise SceneError(f'{root}: nothing converted yet (no scannet_infos_*.pkl); run {CONVERT} to its end')
-    raise SceneError(f'{root}: not a world (no scans/) and not a converted dataset (no scannet_infos_*.pkl)')
+    raise SceneError(f'{root}: not a world (no scans/, Area_*/ or scene_*/) and not a converted dataset (no infos of '
+                     'ScanNet, S3DIS or Structured3D)')
 
 
 def choose(source, wanted: Optional[List[str]], count: int) -> List[str]:

@@ -26,7 +26,7 @@ ROOMS_PER_SCENE = 3
 FIRST_SCENE = dict(train=0, val=3000)
 HALF_ANGLE = 0.698132  # of the horizontal field of view, 80 degrees in all
 BACKGROUND = 65535
-# Of the preset's width: as many points in a room as in a room of the other data sets.
+# Of the preset's width; rooms keep more points than those of the other data sets, as the real ones do.
 WIDTH_SHARE = 0.75
 EXPOSURE = 1.3
 # Where the name of a category of items is not that of its NYU40 class.

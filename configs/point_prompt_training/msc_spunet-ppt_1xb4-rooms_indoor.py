@@ -1,0 +1,45 @@
+# Unsupervised Point Prompt Training on three drawn data sets in turns, for a CPU. Folders: PRETRAIN3D_STRUCTURED3D,
+# _SCANNET, _S3DIS.
+_base_ = ['./msc_spunet_1xb4-rooms_scannet.py']
+ratios = dict(Structured3D=1, ScanNet=1, S3DIS=1)
+model = dict(
+    backbone=dict(
+        _delete_=True, type='PromptedBackbone', backbone=_base_.model.backbone, domains=list(ratios), adapter='norm',
+        scope='all', channels=256, zero_init=True))
+
+pipeline = _base_.train_dataloader.dataset.pipeline[:-1]
+prefix = dict(pts='points_normals', pts_instance_mask='', pts_semantic_mask='')
+datasets = dict(
+    Structured3D=dict(
+        type='Structured3DDataset', data_root='{{$PRETRAIN3D_STRUCTURED3D:data/structured3d}}',
+        ann_file='structured3d_infos_train.pkl'),
+    ScanNet=dict(
+        type='ScanNet20Dataset', data_root='{{$PRETRAIN3D_SCANNET:data/scannet}}', ann_file='scannet_infos_train.pkl'),
+    S3DIS=dict(type='S3DIS13Dataset', data_root='{{$PRETRAIN3D_S3DIS:data/s3dis}}', areas=[1, 2, 3, 4, 6]))
+train_dataloader = dict(
+    batch_sampler=dict(type='DomainBatchSampler', ratios=ratios),
+    dataset=dict(
+        _delete_=True,
+        type='mmdet.ConcatDataset',
+        datasets=[
+            dict(
+                **datasets[name], data_prefix=prefix, pipeline=pipeline + [
+                    dict(type='PackPretrain3DInputs', keys=[], point_keys=['xyz_world'], domain=name)])
+            for name in ratios
+        ]))
+
+max_iters = 240
+warm_up = 48
+train_cfg = dict(max_iters=max_iters)
+optim_wrapper = dict(
+    paramwise_cfg=dict(
+        custom_keys=dict(
+            prompts=dict(lr_mult=0.1), modulation=dict(lr_mult=0.1), **{'modulation.bias': dict(lr_mult=1.)})))
+# Schedulers that know groups, unlike OneCycleLR(eta_max=...).
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.04, end=warm_up, by_epoch=False),
+    dict(
+        type='CosineAnnealingLR', eta_min_ratio=1e-5, begin=warm_up, end=max_iters, T_max=max_iters - warm_up,
+        by_epoch=False),
+]
+default_hooks = dict(checkpoint=dict(interval=max_iters))
