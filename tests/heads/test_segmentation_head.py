@@ -1,7 +1,6 @@
 """The segmentation head against its formulas, on one process and split over two."""
 import pytest
 import torch
-from ranks import run_ranks
 
 import pretrain3d  # noqa: F401
 from mmdet3d.registry import MODELS
@@ -65,9 +64,9 @@ def parts_of_a_batch(rank, world_size):
     return results
 
 
-def test_two_ranks_equal_one(tmp_path):
+def test_two_ranks_equal_one(head_ranks):
     """Unequal parts: what distributed training averages is the gradient of the whole batch. One rank may be empty."""
-    first, second = run_ranks(f'{__file__}:parts_of_a_batch', 2, tmp_path)
+    first, second = (rank['segmentation'] for rank in head_ranks)
     head, (features, labels) = build(class_weights=(0.5, 2.0, 1.0, 1.0)), scene()
     whole = head.loss(features, labels)
     for split, name in ((0, 'loss_ce'), (0, 'loss_lovasz'), (1, 'loss_ce'), (1, 'loss_lovasz')):

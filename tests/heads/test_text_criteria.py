@@ -1,8 +1,6 @@
 """Criteria of the alignment with words: formulas, gradients, precision, ranks, and every label against its own name."""
 import math
-import sys
 from itertools import permutations
-from pathlib import Path
 
 import pytest
 import torch
@@ -12,8 +10,6 @@ from pretrain3d.heads import LanguageGuidedHead
 from pretrain3d.heads.text_criteria import TextContrastive
 from pretrain3d.label_spaces import UnknownNameError, class_text, get_label_space, stand_in_bank
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from ranks import run_ranks  # noqa: E402
 
 OTHERS = ('L2', 'Discriminative', 'TextContrastive')
 
@@ -156,12 +152,11 @@ def test_half_precision(criterion, scale):
     assert torch.equal(loss, head.loss(x.detach().float(), labels, 'S3DIS')['loss_text'])
 
 
-def test_two_ranks_are_one(tmp_path):
+def test_two_ranks_are_one(head_ranks):
     """Loss and gradients of two processes, one of them without rows of a domain or of any, are those of one."""
     from text_criteria_ranks import CRITERIA, Wrapped, losses_and_gradients, whole
     wanted = [losses_and_gradients(Wrapped(criterion), whole()) for criterion in CRITERIA]
-    function = str(Path(__file__).with_name('text_criteria_ranks.py')) + ':on_rank'
-    for results in run_ranks(function, 2, tmp_path):
+    for results in (rank['criteria'] for rank in head_ranks):
         for number, result in enumerate(results):
             assert result.keys() == wanted[number % 4].keys()
             for name, value in wanted[number % 4].items():
