@@ -4,13 +4,14 @@ The script reads and writes ``./data/nuscenes`` whatever it is told. It therefor
 ``data/nuscenes`` holds links to what the release consists of; what it made is renamed into place at the end.
 """
 import os
+import pickle
 import shutil
 from pathlib import Path
 from typing import Callable, List
 
-from ...files import partial_path, remove_leftovers
+from ...files import partial_path, remove_leftovers, write_atomic
 from ...plain_pickle import PlainPickleError, load_plain
-from .tables import TableError, check_release
+from .tables import TableError, check_release, read_table
 
 VERSIONS = ('v1.0-mini', 'v1.0-trainval', 'v1.0-test')
 
@@ -28,7 +29,7 @@ def is_done(root: Path, version: str, prefix: str, database: bool) -> bool:
     files = [root / name for name in outputs(version, prefix, database)]
     if not all(path.exists() for path in files):
         return False
-    tables = max(path.stat().st_mtime for path in (root / version).glob('*.json'))
+    tables = max((path.stat().st_mtime for path in (root / version).glob('*.json')), default=float('inf'))
     if min(path.stat().st_mtime for path in files) < tables:
         return False
     return all(_version(path) == version for path in files if '_infos_' in path.name)
@@ -63,6 +64,7 @@ def create(root: Path, version: str, run: Callable[[Path, tuple], int], prefix: 
     """
     root = Path(root).resolve()
     size = check_release(root, version)
+    check_scenes(root, version)
     made = outputs(version, prefix, database)
     remove_leftovers(root)
     work = partial_path(root / f'{prefix}_infos')
@@ -80,8 +82,8 @@ def create(root: Path, version: str, run: Callable[[Path, tuple], int], prefix: 
         lost = [name for name in made if not (data / name).exists()]
         if lost:
             raise TableError(f"mmdet3d's converter left no {', '.join(lost)}; nothing in {root} was changed")
-        for name in made:
-            _check_infos(data / name)
+        if database and not version.endswith('-test'):
+            mend_database(data, prefix)
         for name in made:
             _move(data / name, root / name)
     finally:
@@ -89,13 +91,37 @@ def create(root: Path, version: str, run: Callable[[Path, tuple], int], prefix: 
     return made
 
 
-def _check_infos(path: Path) -> None:
-    """Raise for an info file that holds no frame."""
-    if '_infos_' in path.name and not path.is_dir():
-        held = load_plain(path)
-        if not (isinstance(held, dict) and held.get('data_list')):
-            raise TableError(f"mmdet3d's converter found no frame for {path.name}: none of the release's scenes is one "
-                             "of the devkit's split; a drawn world must have the official scene names")
+def check_scenes(root: Path, version: str) -> None:
+    """Raise where one of the devkit's splits has no scene of this release; mmdet3d's script falls over it later."""
+    from nuscenes.utils import splits
+    parts = dict(zip(VERSIONS, ((splits.mini_train, splits.mini_val), (splits.train, splits.val), (splits.test, ))))
+    names = {row['name'] for row in read_table(root, version, 'scene')}
+    for part in parts[version]:
+        if not names & set(part):
+            raise TableError(f'{root}/{version} has none of the {len(part)} scenes of a split of {version} '
+                             f'({part[0]} ...); a drawn world must have the official names of scenes')
+
+
+def mend_database(data: Path, prefix: str) -> int:
+    """Take objects without a class (strollers, police cars ...) out of the database of cut-out objects.
+
+    mmdet3d's script names them after the last class, for their label is -1, and ``ObjectSample`` would paste them into
+    scenes as barriers. Returns how many there were.
+    """
+    infos = load_plain(data / f'{prefix}_infos_train.pkl')['data_list']
+    # The script numbers a frame's objects with points.
+    labels = {info['sample_idx']: [one['bbox_label_3d'] for one in info.get('instances', ()) if one['bbox_3d_isvalid']]
+              for info in infos}
+    held, count = load_plain(data / f'{prefix}_dbinfos_train.pkl'), 0
+    for name, rows in held.items():
+        wrong = [row for row in rows if labels[row['image_idx']][row['gt_idx']] < 0]
+        for row in wrong:
+            (data / row['path']).unlink()
+        held[name] = [row for row in rows if labels[row['image_idx']][row['gt_idx']] >= 0]
+        count += len(wrong)
+    if count:
+        write_atomic(data / f'{prefix}_dbinfos_train.pkl', pickle.dumps(held, protocol=4))
+    return count
 
 
 def _move(made: Path, final: Path) -> None:

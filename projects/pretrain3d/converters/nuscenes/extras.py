@@ -21,13 +21,15 @@ class Release:
     Attributes:
         scenes: scene token -> (name, place in the scene table). samples: sample token -> scene token.
         boxes: sample token -> its annotations in the table's order. attributes: token -> name.
-        frames: sample_data token -> row, of the six cameras. poses, mounts: ego_pose and calibrated_sensor by token.
+        lidars: sample token -> row of its LiDAR keyframe. frames: sample_data token -> row, of the six cameras.
+        poses, mounts: ego_pose and calibrated_sensor by token.
         labels: kind -> sample_data token of the LiDAR -> file; kinds that were not downloaded are not there.
     """
     scenes: Dict[str, Tuple[str, int]]
     samples: Dict[str, str]
     boxes: Dict[str, List[dict]]
     attributes: Dict[str, str]
+    lidars: Dict[str, dict] = field(default_factory=dict)
     frames: Dict[str, dict] = field(default_factory=dict)
     poses: Dict[str, dict] = field(default_factory=dict)
     mounts: Dict[str, dict] = field(default_factory=dict)
@@ -44,19 +46,19 @@ def read_release(root: Path, version: str, sweeps: bool = True) -> Release:
         release.boxes.setdefault(row['sample_token'], []).append(row)
     release.mounts = by_token(read_table(root, version, 'calibrated_sensor'))
     names = {row['token']: row['channel'] for row in read_table(root, version, 'sensor')}
-    lidar_samples = {}
     for row in read_table(root, version, 'sample_data'):
         mount = look_up(release.mounts, row['calibrated_sensor_token'], 'calibrated_sensor')
         channel = names.get(mount['sensor_token'])
         if channel == LIDAR and row['is_key_frame']:
-            lidar_samples[row['token']] = row['sample_token']
+            release.lidars[row['sample_token']] = row
         elif channel in CAMERAS and sweeps:
             release.frames[row['token']] = row
+    sample_of = {row['token']: sample for sample, row in release.lidars.items()}
     for kind in LABELS:
         if has_table(root, version, kind):
             rows = read_table(root, version, kind)
-            release.labels[kind] = {lidar_samples[row['sample_data_token']]: row['filename'] for row in rows
-                                    if row['sample_data_token'] in lidar_samples}
+            release.labels[kind] = {sample_of[row['sample_data_token']]: row['filename'] for row in rows
+                                    if row['sample_data_token'] in sample_of}
     if sweeps:
         release.poses = by_token(read_table(root, version, 'ego_pose'))
     return release
@@ -94,7 +96,8 @@ def camera_sweeps(info: dict, release: Release, limit: int) -> Dict[str, List[di
     ``img_path`` is relative to the data folder, for they lie in samples or in sweeps. ``lidar2cam`` is from the
     keyframe's LiDAR at the keyframe's time; ``ego2global`` is the car's pose at the sweep's time.
     """
-    lidar2global = np.asarray(info['ego2global']) @ np.asarray(info['lidar_points']['lidar2ego'])
+    # From the tables: infos hold the poses in float32, a tenth of a millimetre so far from the map's origin.
+    lidar2global = sensor2global(look_up(release.lidars, info['token'], 'sample_data'), release)
     found = {}
     for channel, image in info['images'].items():
         row = look_up(release.frames, image['sample_data_token'], 'sample_data')
@@ -106,15 +109,21 @@ def camera_sweeps(info: dict, release: Release, limit: int) -> Dict[str, List[di
     return found
 
 
+def sensor2global(row: dict, release: Release) -> np.ndarray:
+    """(4, 4) float64 sensor to world at the time of a row of sample_data."""
+    mount = look_up(release.mounts, row['calibrated_sensor_token'], 'calibrated_sensor')
+    pose = look_up(release.poses, row['ego_pose_token'], 'ego_pose')
+    return rigid(pose['translation'], pose['rotation']) @ rigid(mount['translation'], mount['rotation'])
+
+
 def _sweep(row: dict, release: Release, lidar2global: np.ndarray) -> dict:
     """One camera frame, seen from a keyframe's LiDAR."""
     mount = look_up(release.mounts, row['calibrated_sensor_token'], 'calibrated_sensor')
     pose = look_up(release.poses, row['ego_pose_token'], 'ego_pose')
-    cam2ego, ego2global = rigid(mount['translation'], mount['rotation']), rigid(pose['translation'], pose['rotation'])
-    lidar2cam = np.linalg.inv(ego2global @ cam2ego) @ lidar2global
+    lidar2cam = np.linalg.inv(sensor2global(row, release)) @ lidar2global
     return dict(img_path=row['filename'], cam2img=mount['camera_intrinsic'], sample_data_token=row['token'],
-                timestamp=row['timestamp'] / 1e6, cam2ego=cam2ego.tolist(), ego2global=ego2global.tolist(),
-                lidar2cam=lidar2cam.tolist())
+                timestamp=row['timestamp'] / 1e6, cam2ego=rigid(mount['translation'], mount['rotation']).tolist(),
+                ego2global=rigid(pose['translation'], pose['rotation']).tolist(), lidar2cam=lidar2cam.tolist())
 
 
 def add_extras(infos: dict, release: Release, source: str, sweeps: int = 5) -> None:

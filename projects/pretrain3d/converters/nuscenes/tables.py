@@ -2,7 +2,7 @@
 import json
 import os
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Sequence, Tuple
+from typing import Dict, Iterable, List, Sequence, Tuple
 
 TABLES = ('attribute', 'calibrated_sensor', 'category', 'ego_pose', 'instance', 'log', 'map', 'sample',
           'sample_annotation', 'sample_data', 'scene', 'sensor', 'visibility')
@@ -99,7 +99,6 @@ def check_release(root: Path, version: str) -> Tuple[int, int]:
             files that do not match their table.
     """
     root = Path(root)
-    rows: Dict[str, Any] = {}
     for name in TABLES:
         if not has_table(root, version, name):
             read_table(root, version, name)  # raises
