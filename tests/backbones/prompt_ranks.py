@@ -50,4 +50,5 @@ def on_rank(rank, world_size):
         for sync in (True, False):
             model = DistributedDataParallel(model_of(sync), broadcast_buffers=False)
             results[f'{case}, {sync}'] = dict(steps(model, part, rows, weight), rows=rows)
-    return results
+    model = DistributedDataParallel(convert(build('SpUNet'), NAMES, adapter='none').train(), broadcast_buffers=False)
+    return dict(results, none=steps(model, part, rows, weight))

@@ -230,6 +230,18 @@ def test_bad_configs():
         fold_domain(build('SpUNet'), 'S3DIS')
 
 
+@pytest.mark.parametrize('adapter', ['norm', 'injection', 'attention', 'none'])
+def test_everything_that_is_trained_is_in_the_graph(adapter):
+    """Distributed training would wait for the rest, and fail in its second step."""
+    model = convert(build('SpUNet'), NAMES, adapter=adapter)
+    add_domain(model, 'another', like='S3DIS')
+    model(dict(scene(), domains=MIXED)).sum().backward()
+    lost = [name for name, value in model.named_parameters() if value.requires_grad and value.grad is None]
+    assert not lost
+    assert len(model.prompts.vectors) == 4 and all(
+        value.requires_grad == (adapter != 'none') for value in model.prompts.vectors.values())
+
+
 def test_adapter_none_knows_its_domains():
     plain = build('SpUNet').eval()
     model = convert(copy.deepcopy(plain), NAMES, adapter='none')

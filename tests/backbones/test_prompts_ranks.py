@@ -41,3 +41,10 @@ def test_without_synchronising_no_parameter_leaves_the_graph(ranks, case):
         assert torch.equal(value, grads[1][name]) and torch.isfinite(value).all()
     for name in NAMES:
         assert (grads[0][f'prompts.vectors.{name}'].abs().max() > 0) == (name in present)
+
+
+def test_a_network_without_adapters_trains_on(ranks):
+    """As naive joint training has it: prompts that nobody reads are not waited for."""
+    first, second = (rank['none']['gradients'] for rank in ranks)
+    assert all((value is None) == name.startswith('prompts.') for name, value in first.items())
+    assert all(torch.equal(value, second[name]) for name, value in first.items() if value is not None)

@@ -37,7 +37,7 @@ def convert(model: nn.Module, domains: Sequence[str], adapter: str = 'norm', sco
         domains: their names.
         adapter: 'norm': :class:`PDNorm` for every batch norm. 'injection': :class:`DirectInjection` before every
             residual block. 'attention': :class:`CrossAttention` before every stage. 'none': the model stays; it knows
-            its domains, for heads by domain.
+            its domains, for heads by domain, and its prompts are not trained.
         scope: 'all', or 'initial', 'encoder', 'decoder' (one or several), or names of children of the model. Outside
             of it batch norms stay plain: their statistics are of all domains together.
         channels: length of a prompt.
@@ -69,6 +69,8 @@ def convert(model: nn.Module, domains: Sequence[str], adapter: str = 'norm', sco
             kind = DirectInjection if adapter == 'injection' else CrossAttention
             _add_adapters(model, prompts, [module for _, _, module in found],
                           lambda width: kind(width, prompts, zero_init, **adapter_cfg))
+    else:
+        prompts.requires_grad_(False)  # nobody reads them, and distributed training waits for all that is trained
     like = next(model.parameters())
     model.add_module('prompts', prompts.to(like).train(model.training))
     _follow(model, prompts)

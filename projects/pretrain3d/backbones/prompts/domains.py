@@ -176,7 +176,8 @@ class DomainPrompts(nn.Module):
                              'method of ModuleDict')
         if name in self.vectors:
             raise ValueError(f'the domain {name!r} is there already; the model has {list(self.names)}')
-        self.vectors[name] = nn.Parameter(vector.detach().clone())
+        trained = all(each.requires_grad for each in self.vectors.values())
+        self.vectors[name] = nn.Parameter(vector.detach().clone(), requires_grad=trained)
 
     def check(self, name: str) -> None:
         """UnknownNameError, which names the known ones, unless the model has this domain."""
