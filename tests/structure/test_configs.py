@@ -142,6 +142,15 @@ def drawn_sweeps(folder: Path, monkeypatch) -> None:
     monkeypatch.setenv('PRETRAIN3D_LIDAR', str(folder))
 
 
+def labelled_sweeps(folder: Path, monkeypatch) -> None:
+    """A few sweeps of nuScenes with labels and boxes, and of SemanticKITTI with labels."""
+    from outdoor_files import write_nuscenes, write_semantickitti
+    for name, write in (('PRETRAIN3D_NUSCENES', write_nuscenes), ('PRETRAIN3D_SEMANTICKITTI', write_semantickitti)):
+        write(folder / name)
+        monkeypatch.setenv(name, str(folder / name))
+    monkeypatch.setenv('PRETRAIN3D_TEXT_BANK', 'hashed-ngrams')
+
+
 def without_metric(cfg: Config) -> None:
     """NuScenesMetric needs the devkit's tables of a whole scene: tests/end_to_end/test_keyframe.py has them."""
     for key in VALIDATION:
@@ -166,11 +175,35 @@ def small_network(cfg: Config) -> None:
             hook['tta_cfg']['augmentations'] = 'none'
 
 
+def small_unless_encoder(cfg: Config) -> None:
+    """A detector's encoder has the grid of the detector; it is small, and so are the sweeps."""
+    if 'encoder' not in cfg.model.backbone.get('backbone', cfg.model.backbone):
+        small_network(cfg)
+
+
+def narrow_detector(cfg: Config) -> None:
+    """The recipe's own encoder and grid; above them a layer a stage, an eighth of the channels. Without its metric."""
+    without_metric(cfg)
+    model = cfg.model
+    model.pts_backbone.update(layer_nums=[1, 1], out_channels=[16, 32])
+    model.pts_neck.update(in_channels=[16, 32], out_channels=[16, 16])
+    model.pts_bbox_head.in_channels = 32
+    model.pts_bbox_head.update(
+        dict(share_conv_channel=16) if 'share_conv_channel' in model.pts_bbox_head else dict(feat_channels=32))
+
+
 def own_checkpoint(cfg: Config, folder: Path) -> None:
     """An untrained encoder and head of the recipe's own shape, for recipes that start from a pre-trained one."""
     from mmdet3d.registry import MODELS
     for hook in cfg.get('custom_hooks', []):
-        if hook['type'] == 'WeightTransferHook':
+        if hook['type'] == 'WeightTransferHook' and 'domain' in hook:  # a detector's encoder, with prompts
+            encoder = cfg.model.pts_middle_encoder
+            part = torch.nn.ModuleDict(dict(backbone=MODELS.build(dict(
+                type='PromptedBackbone', domains=[hook['domain'], 'Other'], channels=8, backbone=dict(
+                    type='SparseEncoderBackbone', encoder=encoder)))))
+            hook['checkpoint'] = str(folder / 'pretrained.pth')
+            torch.save(dict(state_dict=part.state_dict()), hook['checkpoint'])
+        elif hook['type'] == 'WeightTransferHook':
             part = torch.nn.ModuleDict({key: MODELS.build(cfg.model[key]) for key in ('backbone', 'decode_head')
                                         if key in cfg.model})
             hook['checkpoint'] = str(folder / 'pretrained.pth')
@@ -184,8 +217,12 @@ STEPS = dict(
     structured3d=(drawn_homes, wide_voxels),
     contrastive_scene_contexts=(drawn_frame_pairs, wide_voxels),
     point_prompt_training=(drawn_joint, small_network),
+    nuscenes=(labelled_sweeps, wide_voxels),
     **{'contrastive_scene_contexts/lidar-crops': (drawn_sweeps, wide_voxels),
-       'point_prompt_training/scans': (joint_and_scans, small_network)})
+       'contrastive_scene_contexts/s3dis': (drawn_offices, wide_voxels),
+       'point_prompt_training/scans': (joint_and_scans, small_network),
+       'point_prompt_training/outdoor': (labelled_sweeps, small_unless_encoder),
+       'nuscenes/nus-3d': (labelled_sweeps, narrow_detector)})
 
 
 @pytest.mark.parametrize('name', CONFIGS)

@@ -1,0 +1,164 @@
+"""Joint training on two LiDARs: what the recipes say, the inputs of the encoder, and a run whose encoder is folded."""
+import copy
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.hub import get_config
+from mmengine.runner import Runner
+from outdoor_files import write_nuscenes, write_semantickitti
+
+import pretrain3d  # noqa: F401
+from mmdet3d.registry import MODELS
+from pretrain3d.engine.weights import load_weights
+
+ROOT = Path(__file__).resolve().parents[2] / 'configs'
+STOCK = {
+    'voxel01': 'centerpoint/centerpoint_voxel01_second_secfpn_8xb4-cyclic-20e_nus-3d.py',
+    'voxel0075': 'centerpoint/centerpoint_voxel0075_second_secfpn_8xb4-cyclic-20e_nus-3d.py'}
+DETECTORS = {
+    'voxel01': ['centerpoint_voxel01_8xb4-20e_nus-3d.py', 'second_voxel01_8xb4-20e_nus-3d.py'],
+    'voxel0075': ['centerpoint_voxel0075_8xb4-20e_nus-3d.py'],
+    'street': ['centerpoint_1xb4-street_nus-3d.py', 'second_1xb4-street_nus-3d.py']}
+JOINT = dict(
+    voxel01='sparse-encoder_4xb3-voxel01-350k_outdoor.py', voxel0075='sparse-encoder_4xb3-voxel0075-350k_outdoor.py',
+    street='sparse-encoder_1xb4-street_outdoor.py')
+
+
+def joint_config(size):
+    return Config.fromfile(str(ROOT / 'point_prompt_training' / JOINT[size]))
+
+
+def plain(cfg):
+    """A config's part as plain values, tuples as lists."""
+    if isinstance(cfg, dict):
+        return {key: plain(value) for key, value in cfg.items() if key != '_scope_'}
+    return [plain(value) for value in cfg] if isinstance(cfg, (list, tuple)) else cfg
+
+
+@pytest.fixture(scope='module')
+def worlds(tmp_path_factory):
+    """Both data sets, named by the environment."""
+    folder = tmp_path_factory.mktemp('outdoor')
+    write_nuscenes(folder / 'nuscenes')
+    write_semantickitti(folder / 'kitti')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('PRETRAIN3D_NUSCENES', str(folder / 'nuscenes'))
+        patch.setenv('PRETRAIN3D_SEMANTICKITTI', str(folder / 'kitti'))
+        patch.setenv('PRETRAIN3D_TEXT_BANK', 'hashed-ngrams')
+        yield folder
+
+
+@pytest.mark.parametrize('size', JOINT)
+def test_encoder_and_grid_are_the_detectors(size):
+    """Of ours, and of mmdet3d's own recipe where it has one."""
+    model = joint_config(size).model
+    encoder, grid = plain(model.backbone.backbone.encoder), model.data_preprocessor
+    detectors = [Config.fromfile(str(ROOT / 'nuscenes' / name)).model for name in DETECTORS[size]]
+    detectors += [get_config(f'mmdet3d::{STOCK[size]}').model] if size in STOCK else []
+    for detector in detectors:
+        assert plain(detector.pts_middle_encoder) == encoder
+        layer = detector.data_preprocessor.voxel_layer
+        assert list(layer.voxel_size) == list(grid.voxel_size)
+        assert list(layer.point_cloud_range) == list(grid.point_cloud_range)
+        assert detector.pts_voxel_encoder.num_features == encoder['in_channels']
+    assert grid.coors_order == 'bzyx'
+
+
+@pytest.mark.parametrize('size', ['voxel01', 'street'])
+def test_the_encoder_sees_what_the_detector_gives_it(size):
+    """The same cloud through both preprocessors: intensity of 0 ... 255 and a time on one side, strength on the other.
+
+    Equal up to the order of the voxels as long as no voxel holds more points than mmdet3d takes (10).
+    """
+    cfg = joint_config(size).model
+    detector = Config.fromfile(str(ROOT / 'nuscenes' / DETECTORS[size][0])).model
+    rng = np.random.default_rng(0)
+    points = torch.from_numpy(rng.uniform((-60, -60, -6), (60, 60, 4), (3000, 3)).astype(np.float32))
+    points = torch.cat([points, points[:1000] + 1e-3])  # several points in a voxel
+    strength = torch.from_numpy(rng.random((4000, 1)).astype(np.float32))
+    columns = detector.pts_voxel_encoder.num_features
+    stock = MODELS.build(detector.data_preprocessor)
+    seen = stock(dict(inputs=dict(points=[torch.cat(
+        [points, strength * 255, torch.zeros(4000, columns - 4)], 1)]), data_samples=[]))['inputs']['voxels']
+    wanted = MODELS.build(detector.pts_voxel_encoder)(seen['voxels'], seen['num_points'], seen['coors'])
+    ours = MODELS.build(dict(cfg.data_preprocessor, num_classes=None))
+    sparse = ours(dict(inputs=dict(points=[torch.cat([points, strength], 1)]), data_samples=[]))['inputs']['voxels']
+    found = MODELS.build(dict(cfg.backbone.backbone)).encoder_inputs(sparse['voxels'])
+    order = [sorted(range(len(coors)), key=coors.tolist().__getitem__) for coors in (seen['coors'], sparse['coors'])]
+    assert torch.equal(seen['coors'][order[0]], sparse['coors'][order[1]])
+    assert torch.allclose(wanted[order[0]], found[order[1]], rtol=1e-5, atol=1e-4) and found[:, 3].max() > 200
+
+
+def test_a_run_of_the_small_recipe_and_its_encoder_in_a_detector(worlds, tmp_path):
+    """Two steps of each data set, one validation of both, and the folded encoder with every tensor matched."""
+    cfg = joint_config('street')
+    cfg.work_dir = str(tmp_path)
+    cfg.train_dataloader.update(num_workers=0, persistent_workers=False, batch_size=2)
+    cfg.val_dataloader.update(num_workers=0, persistent_workers=False)
+    cfg.train_cfg.update(max_iters=4, val_interval=4)
+    cfg.param_scheduler = None
+    cfg.default_hooks.checkpoint = dict(type='CheckpointHook', by_epoch=False, interval=4)
+    cfg.custom_hooks = [dict(type='DomainCheckHook')]
+    cfg.visualizer = dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend')])
+    cfg.experiment_name = 'outdoor-joint'
+    for key in ('test_dataloader', 'test_evaluator', 'test_cfg'):
+        cfg.pop(key)
+    domains, scores = [], []
+
+    class Record(Hook):
+        def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+            assert math.isfinite(outputs['loss'])
+            domains.append({sample.metainfo['domain'] for sample in data_batch['data_samples']})
+
+        def after_val_epoch(self, runner, metrics=None):
+            scores.append(metrics)
+
+    runner = Runner.from_cfg(cfg)
+    runner.register_hook(Record())
+    runner.train()
+    assert domains == [{'nuScenes'}, {'SemanticKITTI'}] * 2
+    assert {'nuScenes/miou/voxel', 'SemanticKITTI/miou/vertex', 'mean/miou/vertex'} <= set(scores[0])
+    for name in DETECTORS['street']:
+        detector = MODELS.build(Config.fromfile(str(ROOT / 'nuscenes' / name)).model).eval()
+        report = load_weights(
+            detector, str(tmp_path / 'iter_4.pth'), source='backbone.encoder', target='pts_middle_encoder',
+            domain='nuScenes', min_matched=1.)
+        assert not report.missing and not report.unexpected and not report.mismatched
+        backbone = copy.deepcopy(runner.model.backbone).eval()
+        coors = torch.tensor([[0, 3, 10, 12], [0, 3, 11, 12], [0, 9, 200, 300]]).int()
+        with torch.no_grad(), backbone.prompts.use('nuScenes'):
+            wanted = backbone.encoder(torch.ones(3, 4), coors, 1)
+            assert torch.allclose(detector.pts_middle_encoder(torch.ones(3, 4), coors, 1), wanted, atol=1e-5)
+        assert wanted.abs().max() > 0
+
+
+@pytest.mark.parametrize('name', ['spunet_4xb3-350k_outdoor.py', 'spunet_4xb3-decoupled-350k_outdoor.py'])
+def test_spunet_outdoors_has_the_papers_settings(name, monkeypatch):
+    monkeypatch.setenv('PRETRAIN3D_TEXT_BANK', 'hashed-ngrams')
+    cfg = Config.fromfile(str(ROOT / 'point_prompt_training' / name))
+    assert cfg.ratios == dict(nuScenes=1, SemanticKITTI=1) and cfg.train_cfg.max_iters == 350000
+    assert cfg.optim_wrapper.optimizer.lr == 2e-3 and cfg.optim_wrapper.optimizer.weight_decay == 5e-3
+    for domain, dataset in zip(cfg.ratios, cfg.train_dataloader.dataset.datasets):
+        kinds = [step['type'] for step in dataset.pipeline]
+        assert kinds[-1] == 'PackPretrain3DInputs' and dataset.pipeline[-1].domain == domain
+        assert kinds[4:] == ['RandomRotatePoints', 'ClipPoints', 'GlobalRotScaleTrans', 'RandomFlipPoints',
+                             'RandomJitterPoints', 'GridSamplePoints', 'PackPretrain3DInputs']
+    with torch.device('meta'):
+        model = MODELS.build(cfg.model.backbone)
+    assert model.prompts.names == ('nuScenes', 'SemanticKITTI')
+    assert model.in_channels == 4
+
+
+@pytest.mark.parametrize('size', JOINT)
+def test_one_domain_alone(size, monkeypatch):
+    monkeypatch.setenv('PRETRAIN3D_DOMAINS', 'nuScenes=1')
+    cfg = joint_config(size)
+    assert list(cfg.model.backbone.domains) == ['nuScenes']
+    assert len(cfg.train_dataloader.dataset.datasets) == len(cfg.val_dataloader.dataset.datasets) == 1
+    assert dict(cfg.model.decode_head.label_spaces) == dict(nuScenes='nuScenes16')
+    assert dict(cfg.model.data_preprocessor.num_classes) == dict(nuScenes=16)
