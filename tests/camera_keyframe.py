@@ -8,6 +8,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from nuscenes.utils.data_classes import LidarPointCloud
+from nuscenes.utils.geometry_utils import view_points
 from pyquaternion import Quaternion
 
 CAMERAS = {'CAM_FRONT': 0., 'CAM_FRONT_RIGHT': -55., 'CAM_FRONT_LEFT': 55., 'CAM_BACK': 180., 'CAM_BACK_LEFT': 108.,
@@ -118,3 +120,17 @@ def read_sample(path, number=0):
     sample['lidar_points']['lidar_path'] = str(path.parent / sample['lidar_points']['lidar_path'])
     sample['lidar_path'] = sample['lidar_points']['lidar_path']
     return sample
+
+
+def devkit_pixels(points, table, name):
+    """Pixels (n, 2) and depth (n,) as nuscenes-devkit's ``map_pointcloud_to_image`` computes them, through the global
+    frame and both ego poses; in float64, for float32 is a tenth of a millimetre at global coordinates."""
+    cloud = LidarPointCloud(np.concatenate([points[:, :3].T, np.zeros((1, len(points)))]).astype(np.float64))
+    for record in (table['LIDAR_TOP'], table['LIDAR_TOP']['ego']):
+        cloud.rotate(Quaternion(record['rotation']).rotation_matrix)
+        cloud.translate(np.array(record['translation']))
+    for record in (table[name]['ego'], table[name]):
+        cloud.translate(-np.array(record['translation']))
+        cloud.rotate(Quaternion(record['rotation']).rotation_matrix.T)
+    seen = view_points(cloud.points[:3], np.array(table[name]['camera_intrinsic']), normalize=True)
+    return seen[:2].T, cloud.points[2]

@@ -7,8 +7,6 @@ import numpy as np
 import pytest
 import torch
 from mmcv.transforms import Compose
-from nuscenes.utils.data_classes import LidarPointCloud
-from nuscenes.utils.geometry_utils import view_points
 from pyquaternion import Quaternion
 
 from mmdet3d.registry import TRANSFORMS
@@ -74,20 +72,6 @@ def test_pairs_are_the_plain_projection(found):
     assert np.bincount(pairs.camera).min() > 50
 
 
-def devkit_pixels(points, table, name):
-    """Pixels (n, 2) and depth (n,) as nuscenes-devkit's ``map_pointcloud_to_image`` computes them, through the global
-    frame and both ego poses; in float64, for float32 is a tenth of a millimetre at global coordinates."""
-    cloud = LidarPointCloud(np.concatenate([points[:, :3].T, np.zeros((1, len(points)))]).astype(np.float64))
-    for record in (table['LIDAR_TOP'], table['LIDAR_TOP']['ego']):
-        cloud.rotate(Quaternion(record['rotation']).rotation_matrix)
-        cloud.translate(np.array(record['translation']))
-    for record in (table[name]['ego'], table[name]):
-        cloud.translate(-np.array(record['translation']))
-        cloud.rotate(Quaternion(record['rotation']).rotation_matrix.T)
-    seen = view_points(cloud.points[:3], np.array(table[name]['camera_intrinsic']), normalize=True)
-    return seen[:2].T, cloud.points[2]
-
-
 class Tables:
     """As much of the devkit's ``NuScenes`` as mmdet3d's converter asks for."""
 
@@ -137,7 +121,7 @@ def test_devkit_and_mmdet3d_infos_agree(keyframe, tmp_path):
     pairs, points = out['recorded_pixels'], out['points'].tensor.numpy()
     checked = 0
     for camera, name in enumerate(sample['images']):
-        pixel, depth = devkit_pixels(points, table, name)
+        pixel, depth = camera_keyframe.devkit_pixels(points, table, name)
         own = pairs.camera == camera
         assert np.abs(pixel[pairs.row[own]] - pairs.pixel[own]).max() < 1e-3
         assert np.abs(depth[pairs.row[own]] - pairs.depth[own]).max() < 1e-5
@@ -146,7 +130,7 @@ def test_devkit_and_mmdet3d_infos_agree(keyframe, tmp_path):
         checked += own.sum()
         # That the car drove on between the two time stamps is not nothing.
         still = dict(table, **{name: dict(table[name], ego=table['LIDAR_TOP']['ego'])})
-        assert np.abs(devkit_pixels(points, still, name)[0] - pixel)[pairs.row[own]].max() > 1
+        assert np.abs(camera_keyframe.devkit_pixels(points, still, name)[0] - pixel)[pairs.row[own]].max() > 1
     assert checked > 1000
 
 

@@ -130,9 +130,9 @@ class Pretrain3DDataPreprocessor(Det3DDataPreprocessor):
             names = [data_samples[i].metainfo.get('lidar_path', f'sample {i} of the batch') if data_samples
                      else f'sample {i} of the batch' for i in (many[0], odd)]
             raise ValueError(f'the images of {names[0]} have the shape {tuple(images[many[0]].shape)}, those of '
-                             f'{names[1]} {tuple(images[odd].shape)}; a batch needs as many cameras and pixels of every '
-                             'sample: give PrepareCameras and LoadCameraImages of all pipelines the same cameras and '
-                             'size')
+                             f'{names[1]} {tuple(images[odd].shape)}; a batch needs as many cameras and pixels of '
+                             'every sample: give PrepareCameras and LoadCameraImages of all pipelines the same cameras '
+                             'and size')
 
     @torch.no_grad()
     def build_sparse(self, points: List[Tensor], data_samples: Optional[list] = None, training: bool = False,
