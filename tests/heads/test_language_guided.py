@@ -83,7 +83,7 @@ def test_text_bank_is_named_in_the_log_and_the_checkpoint(tmp_path, monkeypatch)
 
 def test_class_in_no_bank(tmp_path):
     stand_in_bank([text for text in stand_in_bank().texts if text != 'sofa']).save(tmp_path / 'bank.npz')
-    with pytest.raises(UnknownNameError, match="'sofa'.*build_text_bank.py"):
+    with pytest.raises(UnknownNameError, match="bank.npz lacks a class of .*'sofa'.*build_text_bank.py"):
         build(text_bank=str(tmp_path / 'bank.npz'))
     with pytest.raises(FileNotFoundError, match='hashed-ngrams'):
         build(text_bank=str(tmp_path / 'none.npz'))

@@ -8,7 +8,7 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from mmdet3d.registry import MODELS
-from pretrain3d.label_spaces import legacy_class_text, open_text_bank
+from pretrain3d.label_spaces import UnknownNameError, legacy_class_text, open_text_bank
 from pretrain3d.label_spaces.text_bank import STAND_IN
 
 from .domain_head import Classes, DomainHead
@@ -54,8 +54,11 @@ class LanguageGuidedHead(DomainHead):
         if self.legacy_order:
             self.bank_source['legacy_order'] = list(self.legacy_order)
         for domain in self.class_names:
-            rows = torch.from_numpy(np.ascontiguousarray(bank.rows(self.texts(domain))))
-            self.register_buffer(f'text_{domain}', rows, persistent=False)
+            try:
+                rows = bank.rows(self.texts(domain))
+            except UnknownNameError as error:
+                raise UnknownNameError(f'text_bank {text_bank} lacks a class of {domain}: {error}') from None
+            self.register_buffer(f'text_{domain}', torch.from_numpy(np.ascontiguousarray(rows)), persistent=False)
         self.register_buffer('text_source', encode_source(self.bank_source))
         self.projection = nn.Linear(in_channels, bank.embeddings.shape[1])
         print_log(f'LanguageGuidedHead: text bank {text_bank} ({json.dumps(bank.source)})'
