@@ -120,7 +120,7 @@ def fence(rng: np.random.Generator, palette: Palette, road: Road, start: float, 
         place = np.concatenate([road.place(posts, d), np.full((len(posts), 1), STEP)], 1)
         parts += [tube(at, at + (0, 0, 1.1), 0.04, steel, 5) for at in place]
         for height in (0.25, 0.6, 1.0):
-            parts += [tube(a + (0, 0, height), b + (0, 0, height), 0.025, steel, 4, caps=False)
+            parts += [tube(a + (0, 0, height), b + (0, 0, height), 0.025, steel, 4, caps='none')
                       for a, b in zip(place, place[1:])]
     else:
         stone = paints((0.62, 0.58, 0.52), (0.45, 0.42, 0.38), 'brick', 0.5, 0.3)
@@ -134,8 +134,12 @@ def fence(rng: np.random.Generator, palette: Palette, road: Road, start: float, 
 
 
 def line_with_buildings(rng: np.random.Generator, palette: Palette, road: Road, sections: List[Section],
-                        tall: bool) -> List[Mesh]:
-    """Buildings on both sides of the road, gardens between some, and blocks that close the view of side streets."""
+                        tall: bool, reach: float) -> List[Mesh]:
+    """Buildings on both sides of the road, gardens between some, and blocks that close the view.
+
+    Args:
+        tall: a town of high buildings. reach: metres by which the carriageway goes on beyond the road's ends.
+    """
     paints = Paints(palette, 'static.manmade', 'building')
     meshes = []
     for flank in (-1, 1):
@@ -156,11 +160,13 @@ def line_with_buildings(rng: np.random.Generator, palette: Palette, road: Road, 
             if gap:
                 meshes += _side_street(rng, paints, road, gap, tall)
                 at = gap.end + 1.5
-    for end in (-55.0, road.length + 55.0):  # across the far ends
-        for d in np.arange(-70, 71, 26):
-            lot = Lot(road, end, end + 0.1, d, 1)
-            lot.width, lot.yaw = 25.0, lot.yaw + (np.pi / 2 if end < 0 else -np.pi / 2)
-            meshes.append(building(rng, paints, lot, True))
+    for away in (-1, 1):  # beside the road's ends, and across it where nobody drives any more
+        for beyond, places in ((55.0, (-83, -57, -31, 31, 57, 83)), (reach + 8, (-13, 13))):
+            end = -beyond if away < 0 else road.length + beyond
+            for d in places:
+                lot = Lot(road, end, end + 0.1, d, 1)
+                lot.width, lot.yaw = 25.0, lot.yaw - away * np.pi / 2
+                meshes.append(building(rng, paints, lot, True))
     return meshes
 
 

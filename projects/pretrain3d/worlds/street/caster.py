@@ -41,9 +41,9 @@ class Layer:
         from embreex import rtcore_scene
         from embreex.mesh_construction import TriangleMesh
         self.uv, self.surface = np.asarray(uv, np.float32), np.asarray(surface, np.int32)
-        self.owner = np.asarray(owner, np.int32)
+        self.owner, self.corners = np.asarray(owner, np.int32), np.ascontiguousarray(corners, np.float32)
         self.scene = rtcore_scene.EmbreeScene()
-        self._geometry = TriangleMesh(self.scene, np.ascontiguousarray(corners, np.float32))
+        self._geometry = TriangleMesh(self.scene, self.corners)
 
 
 def still_layer(meshes: List[Mesh], owners: List[int]) -> Layer:
@@ -91,7 +91,7 @@ class Caster:
         self.layers = layers
 
     def cast(self, origin: np.ndarray, directions: np.ndarray) -> Hits:
-        """Nearest hits of rays from ``origin`` (3,) along unit ``directions`` (N, 3)."""
+        """Nearest hits of rays from ``origin`` (3,) or (N, 3) along unit ``directions`` (N, 3)."""
         directions = np.ascontiguousarray(directions, np.float32)
         origins = np.empty_like(directions)
         origins[:] = origin

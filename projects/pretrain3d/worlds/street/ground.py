@@ -13,17 +13,22 @@ FAR = 60.0  # where the ground beside the road ends
 
 
 class Ground:
-    """Builds the meshes of the ground."""
+    """Builds the meshes of the ground.
 
-    def __init__(self, rng: np.random.Generator, road: Road, sections: List[Section], palette: Palette) -> None:
-        self.road, self.sections = road, sections
+    Args:
+        reach: metres by which the carriageway goes on beyond the road's ends.
+    """
+
+    def __init__(self, rng: np.random.Generator, road: Road, sections: List[Section], palette: Palette,
+                 reach: float) -> None:
+        self.road, self.sections, self.reach = road, sections, reach
         self.start, self.end = -60.0, road.length + 60.0
 
         def row(name: str, base, accent, kind: str, scale: float, reflect: float, detail: str) -> int:
             return palette.add(Surface(base, accent, kind, scale, reflect, 0.0, RAW[name], detail,
                                        int(rng.integers(1 << 30))))
 
-        tone = rng.uniform(0.27, 0.37)
+        tone = rng.uniform(0.36, 0.46)
         asphalt = (tone, tone, tone * 1.02), (tone * 0.72, tone * 0.72, tone * 0.74)
         brick = rng.random() < 0.4
         warm = (0.60, 0.50, 0.44) if brick else (0.66, 0.65, 0.62)
@@ -60,7 +65,8 @@ class Ground:
         """All of the ground."""
         meshes = [self._beyond(), self._median()]
         for flank in (-1, 1):
-            meshes.append(self.band(self.start, self.end, (0.0, flank * CURB_LANE), (0, 0), self.asphalt))
+            meshes.append(self.band(-self.reach, self.road.length + self.reach, (0.0, flank * CURB_LANE), (0, 0),
+                                    self.asphalt))
             meshes += self._edge_lines(flank)
             at = self.start
             mine = [each for each in self.sections if each.flank == flank]

@@ -15,8 +15,9 @@ def cone(rng: np.random.Generator, paints: Paints) -> Mesh:
     parts = [box((-0.2, -0.2, 0), (0.2, 0.2, 0.05), base)]
     heights, radii = (0.05, 0.25, 0.4, 0.5, 0.62, 0.75), (0.15, 0.118, 0.094, 0.078, 0.058, 0.037)
     for index in range(5):
-        parts.append(tube((0, 0, heights[index]), (0, 0, heights[index + 1]), radii[index],
-                          white if index in (1, 3) else orange, 12, radii[index + 1], caps=index == 4))
+        skin, caps = white if index in (1, 3) else orange, 'end' if index == 4 else 'none'
+        parts.append(tube((0, 0, heights[index]), (0, 0, heights[index + 1]), radii[index], skin, 12, radii[index + 1],
+                          caps))
     return join(parts)
 
 

@@ -144,15 +144,15 @@ def _bark(look: Look) -> None:
 
 
 def _leaves(look: Look) -> None:
-    """Every triangle its own shade."""
-    shade = hashed(look.triangle, look.triangle >> 7, look.seed)
+    """Every leaf, whose texture coordinates are one point, has its own shade."""
+    shade = hashed(look.uv[:, 0] * 50, look.uv[:, 1] * 50, look.seed)
     look.blend(0.9 * shade)
     look.colour *= (0.75 + 0.5 * noise(look.uv[:, 0] * 9, look.uv[:, 1] * 9, look.seed))[:, None]
     look.reflect *= (0.6 + 0.8 * shade)
 
 
 def _spokes(look: Look) -> None:
-    look.blend((hashed(look.triangle, look.triangle, look.seed) > 0.5).astype(np.float32))
+    look.blend((look.triangle % 2).astype(np.float32))
 
 
 def _sign(look: Look) -> None:

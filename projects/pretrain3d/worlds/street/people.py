@@ -31,8 +31,8 @@ def _outfit(rng: np.random.Generator, paints: Paints, kind: str) -> Dict[str, in
 
 def _head(outfit: Dict[str, int], x: float, z: float, size: float = 0.23) -> List[Mesh]:
     """Head and hair around (x, 0, z)."""
-    return [blob((x, 0, z), (0.2, 0.17, size), outfit['skin'], 8, 5),
-            blob((x - 0.025, 0, z + 0.035), (0.2, 0.185, size * 0.85), outfit['hair'], 8, 4)]
+    return [blob((x, 0, z), (0.2, 0.17, size), outfit['skin'], 7, 4),
+            blob((x - 0.025, 0, z + 0.035), (0.2, 0.185, size * 0.85), outfit['hair'], 7, 3)]
 
 
 def person(rng: np.random.Generator, paints: Paints, kind: str = 'adult', walks: bool = True) -> Mesh:
@@ -40,21 +40,21 @@ def person(rng: np.random.Generator, paints: Paints, kind: str = 'adult', walks:
     outfit = _outfit(rng, paints, kind)
     stride = rng.uniform(0.26, 0.36) if walks else 0.04
     foot = rng.choice([-1, 1])
-    parts = [blob((0, 0, 1.2), (0.27, 0.44, 0.68), outfit['shirt'], 10, 6),
+    parts = [blob((0, 0, 1.2), (0.27, 0.44, 0.68), outfit['shirt'], 8, 5),
              box((-0.1, -0.17, 0.82), (0.1, 0.17, 1.0), outfit['legs']),
-             tube((0, 0, 1.45), (0.01, 0, 1.58), 0.055, outfit['skin'], 6), *_head(outfit, 0.02, 1.64)]
+             tube((0, 0, 1.45), (0.01, 0, 1.58), 0.055, outfit['skin'], 5, caps='none'), *_head(outfit, 0.02, 1.64)]
     for side in (-1, 1):
         ahead = side * foot
         knee, ankle = (ahead * stride * 0.55 + 0.03, side * 0.1, 0.48), (ahead * stride, side * 0.1, 0.07)
-        parts += [tube((0, side * 0.09, 0.9), knee, 0.085, outfit['legs'], 7, 0.065),
-                  tube(knee, ankle, 0.065, outfit['legs'], 7, 0.05),
+        parts += [tube((0, side * 0.09, 0.9), knee, 0.085, outfit['legs'], 6, 0.065, 'none'),
+                  tube(knee, ankle, 0.065, outfit['legs'], 6, 0.05, 'none'),
                   box((ankle[0] - 0.07, ankle[1] - 0.045, 0), (ankle[0] + 0.17, ankle[1] + 0.045, 0.09),
                       outfit['shoes'])]
         elbow = (-ahead * stride * 0.45, side * 0.25, 1.14)
         hand = (-ahead * stride * 0.8 + 0.1, side * 0.24, 0.92)
-        parts += [tube((0, side * 0.2, 1.42), elbow, 0.055, outfit['shirt'], 6, 0.045),
-                  tube(elbow, hand, 0.045, outfit['skin' if kind == 'child' else 'shirt'], 6, 0.035),
-                  blob(hand, (0.08, 0.06, 0.1), outfit['skin'], 6, 4)]
+        parts += [tube((0, side * 0.2, 1.42), elbow, 0.055, outfit['shirt'], 5, 0.045, 'end'),
+                  tube(elbow, hand, 0.045, outfit['skin' if kind == 'child' else 'shirt'], 5, 0.035, 'end'),
+                  blob(hand, (0.08, 0.06, 0.1), outfit['skin'], 5, 3)]
     if kind == 'adult' and rng.random() < 0.35:
         bag = paints(_cloth(rng), kind='cloth', scale=0.1)
         parts.append(box((-0.3, -0.16, 1.02), (-0.12, 0.16, 1.45), bag))
@@ -66,10 +66,10 @@ def _ring(paints: Paints, x: float, radius: float, tyre: float) -> List[Mesh]:
     angle = 2 * np.pi * np.arange(15) / 14
     points = np.stack([x + (radius - tyre) * np.cos(angle), np.zeros(15), radius + (radius - tyre) * np.sin(angle)], 1)
     black = paints((0.06, 0.06, 0.06), reflect=0.1)
-    parts = [tube(a, b, tyre, black, 5, caps=False) for a, b in zip(points, points[1:])]
+    parts = [tube(a, b, tyre, black, 5, caps='none') for a, b in zip(points, points[1:])]
     steel = paints((0.6, 0.6, 0.62), reflect=0.4)
     for first, second in ((0, 7), (3, 10), (5, 12)):
-        parts.append(tube(points[first], points[second], 0.012, steel, 4, caps=False))
+        parts.append(tube(points[first], points[second], 0.012, steel, 4, caps='none'))
     parts.append(tube((x, -0.06, radius), (x, 0.06, radius), 0.05, steel, 6))
     return parts
 
@@ -134,12 +134,12 @@ def _rider(rng: np.random.Generator, paints: Paints, seat: Tuple[float, float], 
         knee = (seat[0] + 0.38, side * 0.14, seat[1] - 0.12 - side * 0.06)
         ankle = (feet[0], side * 0.14, feet[1] - side * 0.07)
         elbow = ((shoulder[0] + hands[0]) / 2, side * reach, (shoulder[1] + hands[1]) / 2 - 0.1)
-        parts += [tube((seat[0], side * 0.1, seat[1] + 0.04), knee, 0.085, outfit['legs'], 7, 0.065),
-                  tube(knee, ankle, 0.065, outfit['legs'], 7, 0.045),
+        parts += [tube((seat[0], side * 0.1, seat[1] + 0.04), knee, 0.085, outfit['legs'], 6, 0.065, 'none'),
+                  tube(knee, ankle, 0.065, outfit['legs'], 6, 0.045, 'none'),
                   box((ankle[0] - 0.08, ankle[1] - 0.045, ankle[2] - 0.06),
                       (ankle[0] + 0.16, ankle[1] + 0.045, ankle[2] + 0.03), outfit['shoes']),
-                  tube((shoulder[0], side * 0.19, shoulder[1]), elbow, 0.055, outfit['shirt'], 6, 0.045),
-                  tube(elbow, (hands[0], side * reach * 0.85, hands[1]), 0.045, outfit['shirt'], 6, 0.035)]
+                  tube((shoulder[0], side * 0.19, shoulder[1]), elbow, 0.055, outfit['shirt'], 5, 0.045, 'end'),
+                  tube(elbow, (hands[0], side * reach * 0.85, hands[1]), 0.045, outfit['shirt'], 5, 0.035, 'end')]
     return parts
 
 

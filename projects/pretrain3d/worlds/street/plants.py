@@ -41,7 +41,7 @@ def tree(rng: np.random.Generator, palette: Palette, count: int = 420) -> Mesh:
         at = middle + (out * np.cos(angle), out * np.sin(angle), high * rng.uniform(-0.22, 0.22))
         size = np.array([wide * 1.15, wide * 1.15, high * 0.5]) * rng.uniform(0.8, 1.15)
         at[2] = max(at[2], fork - 0.1 + size[2] / 2)
-        parts += [tube((0, 0, fork), at, 0.07, bark, 5, 0.03, caps=False), blob(at, size * 0.72, core, 7, 4),
+        parts += [tube((0, 0, fork), at, 0.07, bark, 5, 0.03, caps='none'), blob(at, size * 0.72, core, 7, 4),
                   leaves(rng, at, size, count // (clumps + 1), 0.2, leaf)]
     top = middle + (0, 0, high * 0.28)
     size = np.array([wide * 1.2, wide * 1.2, high * 0.5])

@@ -56,6 +56,12 @@ class Road:
         y = np.interp(s, self._s, self._xy[:, 1]) + d * np.cos(heading) + over * np.sin(heading)
         return np.stack([x, y], -1)
 
+    @staticmethod
+    def height(d: float) -> float:
+        """Metres z of the ground beside the side streets."""
+        across = abs(d)
+        return 0.0 if across < KERB else STEP - 0.03 if WALK < across < GREEN else STEP
+
     def lane(self, number: int) -> float:
         """``d`` of the middle of a lane: 1, 2 outwards in the direction of growing s, -1, -2 against it."""
         return -self.side * np.sign(number) * (MEDIAN + LANE * (abs(number) - 0.5))

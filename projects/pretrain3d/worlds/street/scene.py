@@ -52,15 +52,17 @@ class Street:
         self._road = Road(rng, _BEFORE + travel + _AFTER, side)
         self._extent = self._to_the_corner()
         self._ego = Path(self._road, _BEFORE, self._road.lane(2), 1, flow)
-        sections = plan(rng, self._road, _BEFORE + travel / 2 + rng.uniform(5, 8))
+        self._sections = plan(rng, self._road, _BEFORE + travel / 2 + rng.uniform(5, 8))
         self._palette = Palette()
-        self._ground = Ground(rng, self._road, sections, self._palette)
+        reach = 60.0 + 10.0 * self.duration  # vehicles drive on beyond the road's ends
+        self._ground = Ground(rng, self._road, self._sections, self._palette, reach)
         meshes = [self._ground.build()]
-        meshes += line_with_buildings(rng, self._palette, self._road, sections, self.location not in _LOW_RISE)
-        meshes += grow(rng, self._palette, self._road, sections)
-        meshes += furnish(rng, self._palette, self._road, sections)
+        meshes += line_with_buildings(rng, self._palette, self._road, self._sections, self.location not in _LOW_RISE,
+                                      reach)
+        meshes += grow(rng, self._palette, self._road, self._sections)
+        meshes += furnish(rng, self._palette, self._road, self._sections)
         self.weather = draw_weather(rng)
-        self.instances: List[Instance] = Traffic(rng, self._road, sections, self._palette, self._ego,
+        self.instances: List[Instance] = Traffic(rng, self._road, self._sections, self._palette, self._ego,
                                                  self.duration).fill()
         owners = [-1] * len(meshes)
         for row, instance in enumerate(self.instances):
@@ -130,7 +132,8 @@ class Street:
     def image(self, channel: str, time: float) -> np.ndarray:
         """(H, W, 3) uint8 of a camera at its own time."""
         sensor, rng = self._camera(channel), stream(self.seed, self.name, channel, round(time * 1e6))
-        return photograph(self._caster(channel, time), self._palette, self.weather, self.ego_pose(time) @ sensor.pose, sensor,
+        pose = self.ego_pose(time) @ sensor.pose
+        return photograph(self._caster(channel, time), self._palette, self.weather, pose, sensor,
                           *self.preset.image_size, self.preset.samples, rng)
 
     def depth(self, channel: str, time: float) -> np.ndarray:

@@ -4,7 +4,7 @@ Local frames are metres, z up. A solid is a list of quads; a quad's texture coor
 (u) and along its last (v), unless they are given.
 """
 from dataclasses import dataclass
-from typing import List, Optional, Sequence
+from typing import Optional, Sequence
 
 import numpy as np
 
@@ -44,17 +44,20 @@ def join(meshes: Sequence[Mesh]) -> Mesh:
     return Mesh(*(np.concatenate([getattr(mesh, name) for mesh in meshes]) for name in ('corners', 'uv', 'surface')))
 
 
+_HALVES = np.array([[0, 1, 2], [0, 2, 3]])  # a quad's triangles
+
+
 def quads(corners: np.ndarray, surface, uv: Optional[np.ndarray] = None) -> Mesh:
     """Quads (Q, 4, 3), counter-clockwise seen from outside; ``surface`` one for all or (Q,); ``uv`` (Q, 4, 2)."""
     corners = np.asarray(corners, np.float64)
     if uv is None:
-        u = np.linalg.norm(corners[:, 1] - corners[:, 0], axis=1)
-        v = np.linalg.norm(corners[:, 3] - corners[:, 0], axis=1)
-        zero = np.zeros_like(u)
-        uv = np.stack([np.stack(pair, 1) for pair in ((zero, zero), (u, zero), (u, v), (zero, v))], 1)
-    surface = np.broadcast_to(np.asarray(surface, np.int32), (len(corners), ))
-    order = np.array([[0, 1, 2], [0, 2, 3]])
-    return Mesh(corners[:, order].reshape(-1, 3, 3), uv[:, order].reshape(-1, 3, 2), np.repeat(surface, 2))
+        edges = corners[:, (1, 3)] - corners[:, :1]
+        lengths = np.sqrt((edges * edges).sum(2))
+        uv = np.zeros((len(corners), 4, 2))
+        uv[:, 1:3, 0], uv[:, 2:, 1] = lengths[:, :1], lengths[:, 1:]
+    rows = np.empty((len(corners), 2), np.int32)
+    rows[:] = np.reshape(surface, (-1, 1))
+    return Mesh(corners[:, _HALVES].reshape(-1, 3, 3), uv[:, _HALVES].reshape(-1, 3, 2), rows.reshape(-1))
 
 
 # Corners of a unit cube's faces: bottom, top, right (-y), left (+y), back (-x), front (+x).
@@ -80,22 +83,24 @@ def box(low: Sequence[float], high: Sequence[float], surface, taper: Sequence[fl
 
 
 def tube(start: Sequence[float], end: Sequence[float], radius: float, surface, sides: int = 8,
-         end_radius: Optional[float] = None, caps: bool = True) -> Mesh:
-    """A round (or, with ``end_radius``, tapering) bar between two points."""
+         end_radius: Optional[float] = None, caps: str = 'both') -> Mesh:
+    """A round (or, with ``end_radius``, tapering) bar between two points; ``caps`` 'both', 'end' or 'none'."""
     start, end = np.asarray(start, np.float64), np.asarray(end, np.float64)
-    axis = (end - start) / max(np.linalg.norm(end - start), 1e-9)
-    aside = np.cross(axis, [0, 0, 1.0] if abs(axis[2]) < 0.9 else [1.0, 0, 0])
-    aside /= np.linalg.norm(aside)
-    other = np.cross(axis, aside)
+    axis = end - start
+    x, y, z = axis / max(float(np.sqrt(axis @ axis)), 1e-9)
+    aside = np.array([y, -x, 0.0] if abs(z) < 0.9 else [0.0, z, -y])
+    aside /= np.sqrt(aside @ aside)
+    other = np.array([y * aside[2] - z * aside[1], z * aside[0] - x * aside[2], x * aside[1] - y * aside[0]])
     angle = 2 * np.pi * np.arange(sides + 1) / sides
     ring = np.cos(angle)[:, None] * aside + np.sin(angle)[:, None] * other
     low, high = start + ring * radius, end + ring * (radius if end_radius is None else end_radius)
-    faces: List[np.ndarray] = [np.stack([low[:-1], low[1:], high[1:], high[:-1]], 1)]
-    if caps:
-        for middle, edge in ((start, low[::-1]), (end, high)):
-            centre = np.broadcast_to(middle, edge[:-1].shape)
-            faces.append(np.stack([centre, edge[:-1], edge[1:], centre], 1))
-    return quads(np.concatenate(faces), surface)
+    lids = dict(both=((start, low[::-1]), (end, high)), end=((end, high), ), none=())[caps]
+    faces = np.empty((sides * (1 + len(lids)), 4, 3))
+    faces[:sides, 0], faces[:sides, 1], faces[:sides, 2], faces[:sides, 3] = low[:-1], low[1:], high[1:], high[:-1]
+    for number, (middle, edge) in enumerate(lids, 1):
+        lid = faces[sides * number:sides * (number + 1)]
+        lid[:, 0], lid[:, 1], lid[:, 2], lid[:, 3] = middle, edge[:-1], edge[1:], middle
+    return quads(faces, surface)
 
 
 def blob(centre: Sequence[float], size: Sequence[float], surface, sides: int = 10, rows: int = 6) -> Mesh:

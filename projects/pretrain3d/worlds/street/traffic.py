@@ -10,7 +10,7 @@ import numpy as np
 from .actors import Flow, Instance, Path, overlap
 from .objects import draw_object
 from .people import draw_cycle, draw_person
-from .road import CURB_LANE, KERB, STEP, WALK, Road, Section
+from .road import CURB_LANE, KERB, WALK, Road, Section
 from .solids import Mesh
 from .surfaces import Paints, Palette
 from .vehicles import draw_vehicle
@@ -75,20 +75,19 @@ class Traffic:
             rider = path.flow is not None
             mesh, size = draw_cycle(self.rng, self._paints(category), category, rider)
             label = 'cycle.with_rider' if rider else 'cycle.without_rider'
-            height = STEP if abs(path.d) > KERB else 0.0
-            return self._keep(category, mesh, size, path, height, (label, label))
+            return self._keep(category, mesh, size, path, self.road.height(path.d), (label, label))
         mesh, size = draw_vehicle(self.rng, self._paints(category), model)
         return self._keep(category, mesh, size, path, 0.0, attributes)
 
     def person(self, category: str, path: Path) -> Optional[Instance]:
         """Someone who walks or stands."""
         mesh, size = draw_person(self.rng, self._paints(category), category, path.flow is not None)
-        return self._keep(category, mesh, size, path, STEP if abs(path.d) > KERB else 0.0, _PEOPLE)
+        return self._keep(category, mesh, size, path, self.road.height(path.d), _PEOPLE)
 
     def thing(self, category: str, path: Path) -> Optional[Instance]:
         """A movable object."""
         mesh, size = draw_object(self.rng, self._paints(category), category)
-        return self._keep(category, mesh, size, path, STEP if abs(path.d) > KERB else 0.0, ('', ''))
+        return self._keep(category, mesh, size, path, self.road.height(path.d), ('', ''))
 
     def _at(self, section: Section, s: float, d: float, turn: float = 0.0) -> Path:
         """What stands at s and ``d`` metres from the road's middle on the section's flank."""
@@ -98,7 +97,7 @@ class Traffic:
     def _works(self, section: Section) -> None:
         """A machine behind cones and barriers, with workers."""
         rng, bay = self.rng, CURB_LANE + 1.55
-        self.vehicle('vehicle.construction', self._at(section, section.middle, bay + 0.08, rng.normal(0, 0.01)))
+        self.vehicle('vehicle.construction', self._at(section, section.middle, bay - 0.05, rng.normal(0, 0.004)))
         for s, inwards in ((section.start, 1), (section.end, -1)):
             self.thing('movable_object.barrier', self._at(section, s + inwards * 0.9, bay + 0.25))
             for step in (2.4, 4.7):

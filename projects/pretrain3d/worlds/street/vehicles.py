@@ -33,9 +33,9 @@ def wheel(paints: Paints, x: float, y: float, radius: float, width: float) -> Me
     """A wheel whose tyre touches z = 0, ``y`` its outer face."""
     inner = y - np.sign(y) * width
     rim = y + np.sign(y) * 0.004
-    tyre = tube((x, inner, radius), (x, y, radius), radius, paints(_TYRE, reflect=0.08), 14)
+    tyre = tube((x, inner, radius), (x, y, radius), radius, paints(_TYRE, reflect=0.08), 12)
     disc = tube((x, y - np.sign(y) * 0.02, radius), (x, rim, radius), radius * 0.62,
-                paints(_RIM, (0.2, 0.2, 0.2), 'spokes', radius, 0.3), 10)
+                paints(_RIM, (0.2, 0.2, 0.2), 'spokes', radius, 0.3), 8, caps='end')
     return join([tyre, disc])
 
 
@@ -117,7 +117,7 @@ def car(rng: np.random.Generator, paints: Paints, kind: str = '') -> Mesh:
     roof = box((roof_back - 0.04, -half + inset + 0.13, top - 0.05), (roof_front + 0.04, half - inset - 0.13, top),
                paint)
     wheels = axles(paints, (-1.38, 1.38), half, 0.33)
-    arches = [tube((x, side * (half - 0.06), 0.33), (x, side * (half + 0.003), 0.33), 0.4, dark, 12)
+    arches = [tube((x, side * (half - 0.06), 0.33), (x, side * (half + 0.003), 0.33), 0.4, dark, 10, caps='end')
               for x in (-1.38, 1.38) for side in (-1, 1)]
     mirrors = [box((front - 0.35, min(side * half, side * (half + 0.1)), waist + 0.02),
                    (front - 0.2, max(side * half, side * (half + 0.1)), waist + 0.15), paint) for side in (-1, 1)]
