@@ -199,7 +199,7 @@ def fine_tuning(drawn_s3dis, scans, monkeypatch, checkpoint, **options):
 
 
 def test_fine_tuning_begins_with_the_joint_model(drawn_s3dis, scans, monkeypatch):
-    """A step without a rate: weights are those of the joint model, statistics move on; a test takes them as they are."""
+    """A step without a rate: the weights are the joint model's, statistics move on; a test takes them as they are."""
     Runner.from_cfg(fine_tuning(drawn_s3dis, scans, monkeypatch, scans / 'joint.pth')).train()
     joint, tuned = (torch.load(path)['state_dict'] for path in (scans / 'joint.pth', scans / 'tuned' / 'iter_1.pth'))
     moved = {key for key, value in tuned.items() if not torch.equal(value, joint[key])}

@@ -78,7 +78,8 @@ def load(state, *domains, training=False):
     loader = DataLoader(ConcatDataset([Data(domain) for domain in domains]))
     loop = SimpleNamespace(dataloader=loader)
     DomainCheckHook().after_load_checkpoint(
-        SimpleNamespace(model=Model(), _train_loop=loop if training else dict(), _val_loop=None, _test_loop=loop), state)
+        SimpleNamespace(model=Model(), _train_loop=loop if training else dict(), _val_loop=None, _test_loop=loop),
+        state)
 
 
 def test_a_test_of_a_domain_that_the_checkpoint_has_not():
