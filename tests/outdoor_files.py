@@ -70,7 +70,8 @@ def write_semantickitti(root: Path, frames: int = 3, points: int = 800, seed: in
             (root / 'sequences' / sequence / folder).mkdir(parents=True, exist_ok=True)
         for number in range(count):
             xyz, kind = _cloud(rng, points)
-            paths = (f'sequences/{sequence}/velodyne/{number:06d}.bin', f'sequences/{sequence}/labels/{number:06d}.label')
+            folder = f'sequences/{sequence}'
+            paths = f'{folder}/velodyne/{number:06d}.bin', f'{folder}/labels/{number:06d}.label'
             np.concatenate([xyz, rng.random((points, 1))], 1).astype(np.float32).tofile(root / paths[0])
             instance = kind.astype(np.uint32) << 16
             (instance + np.array([40, *rng.permutation(raw)[:5]], np.uint32)[kind]).tofile(root / paths[1])

@@ -1,6 +1,6 @@
-# mmdet3d's CenterPoint with voxels of 0.1 m, its schedule and its class-balanced sampling. No objects are pasted into the
-# scenes: the database they come from holds boxes of scenes whose labels a run on few of them must not see.
-# Few labels: PRETRAIN3D_SCENES=5% (10%, 20%: 35, 70, 140 of the 700 scenes) trains on whole scenes, every 20th.
+# mmdet3d's CenterPoint with voxels of 0.1 m, its schedule and its class-balanced sampling. No objects are pasted into
+# the scenes: the database they come from holds boxes of scenes whose labels a run on few of them must not see. Few
+# labels: PRETRAIN3D_SCENES=5% (10%, 20%: 35, 70, 140 of the 700 scenes) trains on whole scenes, every 20th.
 # PRETRAIN3D_SCENE_SEED draws them instead.
 _base_ = [
     'mmdet3d::_base_/models/centerpoint_voxel01_second_secfpn_nus.py', '../_base_/datasets/nuscenes_det.py',

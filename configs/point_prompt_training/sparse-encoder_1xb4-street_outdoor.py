@@ -1,8 +1,8 @@
-# The small encoder of ../nuscenes/*-street_nus-3d.py with domain prompts, pre-trained by segmenting two drawn LiDARs, 400
-# steps of each. Worlds: tools/make_world.py street OUT --as nuscenes, semantickitti. PRETRAIN3D_DOMAINS names data sets
-# and their turns, e.g. 'nuScenes=1' for one alone; a turn is 400 steps unless PRETRAIN3D_STEPS says how many there are in
-# all. Words of classes are a stand-in (hashed n-grams) unless PRETRAIN3D_TEXT_BANK names a file: nothing about language
-# follows from it.
+# The small encoder of ../nuscenes/*-street_nus-3d.py with domain prompts, pre-trained by segmenting two drawn LiDARs,
+# 400 steps of each. Worlds: tools/make_world.py street OUT --as nuscenes, semantickitti. PRETRAIN3D_DOMAINS names data
+# sets and their turns, e.g. 'nuScenes=1' for one alone; a turn is 400 steps unless PRETRAIN3D_STEPS says how many there
+# are in all. Words of classes are a stand-in (hashed n-grams) unless PRETRAIN3D_TEXT_BANK names a file: nothing about
+# language follows from it.
 _base_ = [
     '../_base_/models/sparse_encoder_street.py', '../_base_/datasets/outdoor_joint.py', '../_base_/default_runtime.py'
 ]

@@ -1,5 +1,6 @@
-# The voxel encoder of CenterPoint (voxels of 0.1 m) with domain prompts in every norm, pre-trained by segmenting nuScenes
-# and SemanticKITTI in turns. Folded for one domain it is the stock encoder of a detector: ../nuscenes/benchmarks.
+# The voxel encoder of CenterPoint (voxels of 0.1 m) with domain prompts in every norm, pre-trained by segmenting
+# nuScenes and SemanticKITTI in turns. Folded for one domain it is the stock encoder of a detector:
+# ../nuscenes/benchmarks.
 #   python tools/convert_weights.py fold work_dirs/<this>/iter_350000.pth encoder.pth --domain nuScenes
 _base_ = [
     '../_base_/models/sparse_encoder.py', '../_base_/datasets/outdoor_joint.py', '../_base_/default_runtime.py',
@@ -20,8 +21,8 @@ model = dict(
         label_spaces=_base_.label_spaces,
         text_bank='{{$PRETRAIN3D_TEXT_BANK:data/text_banks/clip_vitb16.npz}}'),
     keep_logits=False)
-# What lies outside the detector's range is left out by the data preprocessor, not brought onto a box, and all points of a
-# voxel are kept: the encoder is to see what the detector will give it.
+# What lies outside the detector's range is left out by the data preprocessor, not brought onto a box, and all points of
+# a voxel are kept: the encoder is to see what the detector will give it.
 train_dataloader = dict(
     dataset=dict(
         datasets=[

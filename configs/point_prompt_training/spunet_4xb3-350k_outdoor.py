@@ -1,5 +1,5 @@
-# Point Prompt Training on nuScenes and SemanticKITTI in turns: PDNorm everywhere, classes by their words; the paper adds
-# Waymo. 5 cm, x, y, z and strength as features. The file of words is made once, from CLIP's weights
+# Point Prompt Training on nuScenes and SemanticKITTI in turns: PDNorm everywhere, classes by their words; the paper
+# adds Waymo. 5 cm, x, y, z and strength as features. The file of words is made once, from CLIP's weights
 # (PRETRAIN3D_TEXT_BANK names another):
 #   python tools/build_text_bank.py data/text_banks/clip_vitb16.npz --model ViT-B-16-quickgelu --pretrained ViT-B-16.pt
 # Its authors call this head still in tuning outdoors; theirs that works there is spunet_4xb3-decoupled-350k_outdoor.py.

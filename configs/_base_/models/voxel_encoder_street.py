@@ -1,6 +1,6 @@
 # The voxel encoder of the detectors that train on drawn streets on a CPU (../../nuscenes): voxels of 0.2 x 0.2 x 0.4 m
-# within 40 m, one stage fewer than that of mmdet3d's nuScenes CenterPoint and half its channels. It reads single sweeps,
-# of which mmdet3d's fifth column, the time, would be 0 everywhere: four columns.
+# within 40 m, one stage fewer than that of mmdet3d's nuScenes CenterPoint and half its channels. It reads single
+# sweeps, of which mmdet3d's fifth column, the time, would be 0 everywhere: four columns.
 area = [-40.0, -40.0, -5.0, 40.0, 40.0, 3.0]
 voxel = [0.2, 0.2, 0.4]
 encoder = dict(

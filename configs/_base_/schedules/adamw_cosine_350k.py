@@ -1,6 +1,6 @@
 # Point Prompt Training's joint schedule outdoors, 350 k steps of 12 sweeps: a warm-up of 14 k, then half a cosine. The
-# released scheduler also moves AdamW's beta1, 0.95 to 0.85 and back. Schedulers that know groups: OneCycleLR(eta_max=...)
-# would set one rate for all.
+# released scheduler also moves AdamW's beta1, 0.95 to 0.85 and back. Schedulers that know groups:
+# OneCycleLR(eta_max=...) would set one rate for all.
 max_iters = 350000
 warm_up = 14000
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=35000)
