@@ -29,7 +29,7 @@ class Ground:
                                        int(rng.integers(1 << 30))))
 
         tone = rng.uniform(0.36, 0.46)
-        asphalt = (tone, tone, tone * 1.02), (tone * 0.72, tone * 0.72, tone * 0.74)
+        asphalt = (tone, tone, tone * 1.02), (tone * 0.64, tone * 0.64, tone * 0.66)
         brick = rng.random() < 0.4
         warm = (0.60, 0.50, 0.44) if brick else (0.66, 0.65, 0.62)
         tile = (0.48, 0.38, 0.33) if brick else (0.50, 0.49, 0.47)
