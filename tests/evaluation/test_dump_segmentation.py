@@ -111,8 +111,7 @@ def test_several_data_sets_in_one_run(tmp_path):
     metric = build(tmp_path, metas, form='txt', label_spaces=dict(ScanNet='ScanNet20', S3DIS='S3DIS13'))
     metric.process(None, [dict(sample('room.bin', [0, 13]), domain='S3DIS'),
                           dict(sample('scene.bin', [19, 0, 20]), domain='ScanNet')])
-    raw = get_label_space('S3DIS13').metainfo()['seg_valid_class_ids']
-    assert (tmp_path / 'room.txt').read_text() == f'{raw[0]}\n0\n'
+    assert (tmp_path / 'room.txt').read_text() == '0\n13\n'  # 0 is the ceiling
     assert (tmp_path / 'scene.txt').read_text() == '39\n1\n0\n'
     with pytest.raises(UnknownNameError, match='ScanNet, S3DIS'):
         metric.process(None, [dict(sample('c.bin', [0]), domain='nuScenes')])

@@ -35,7 +35,7 @@ class DumpSegmentation(BaseMetric):
         form: as follows, in the order of the points.
             ``'npy'``: (n,) uint8 or int16 class indices, ``num_classes`` for none.
             ``'txt'``: raw ids of the data set (its metainfo's ``seg_valid_class_ids``), one a line, 0 for none, as the
-            ScanNet benchmark takes them (NYU40's for 20 classes).
+            ScanNet benchmark takes them (NYU40's for 20 classes), or the first free id where 0 is a class's (S3DIS).
             ``'ply'``: the scan's own x, y, z, the colour of its class (black for none) and ``label``, the class index.
         columns: for ``'ply'``: float32 numbers per point of the scan's ``.bin`` file.
         label_spaces: domain -> name of its label space, where samples of several domains are tested in one run; then
@@ -135,9 +135,9 @@ class DumpSegmentation(BaseMetric):
 
 
 def _raw_ids(meta: Mapping[str, Any]) -> np.ndarray:
-    """(num_classes + 1,) raw id of every class, 0 for none."""
+    """(num_classes + 1,) raw id of every class, and last what stands for none."""
     ids = meta.get('seg_valid_class_ids')
     if ids is None or len(ids) != len(meta['classes']):
         raise ValueError("the data set's metainfo has no seg_valid_class_ids for its classes, so no raw ids can be "
                          "written; use form='npy'")
-    return np.array([*ids, 0])
+    return np.array([*ids, 0 if 0 not in ids else max(ids) + 1])
