@@ -27,7 +27,7 @@ def write_kitti(root: Path) -> Path:
 def sweep(name: str, number: int):
     """Points (n, 4) float32 and labels (n,) uint32, instances in the upper 16 bits."""
     rng = np.random.default_rng([int(name), number])
-    points = np.concatenate([rng.uniform(-40, 40, (300, 2)), rng.uniform(-3, 3, (300, 1)), rng.uniform(0, 1, (300, 1))], 1)
+    points = rng.uniform((-40, -40, -3, 0), (40, 40, 3, 1), (300, 4))
     raw = rng.choice(RAW, 300)
     instances = np.where(raw < 40, rng.integers(1, 2**16, 300), 0)
     return points.astype(np.float32), (instances << 16 | raw).astype(np.uint32)

@@ -186,7 +186,7 @@ def _write_object(tables: Tables, scene: int, name: str, place: int, samples: Li
                    num_lidar_pts=count, num_radar_pts=0)
 
 
-def prepare(root: Path, database: bool = False, extras: bool = True) -> Path:
+def prepare(root: Path, database: bool = False, extras: bool = True, version: str = VERSION) -> Path:
     """Let mmdet3d's converter make the info files of ``root`` in this process, and add the extras; returns it."""
     import contextlib
     import importlib.util
@@ -204,15 +204,15 @@ def prepare(root: Path, database: bool = False, extras: bool = True) -> Path:
         os.chdir(folder)
         try:
             with contextlib.redirect_stdout(io.StringIO()):
-                bootstrap.convert(VERSION, 'nuscenes', size, database=database)
+                bootstrap.convert(version, 'nuscenes', size, database=database)
         finally:
             os.chdir(before)
         return 0
 
-    create.create(root, VERSION, run, database=database)
+    create.create(root, version, run, database=database)
     for split in ('train', 'val') if extras else ():
         path = root / f'nuscenes_infos_{split}.pkl'
         infos = read_infos(path)
-        add_extras(infos, read_release(root, VERSION), str(path))
+        add_extras(infos, read_release(root, version), str(path))
         write_infos(path, infos)
     return root

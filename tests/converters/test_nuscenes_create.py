@@ -162,3 +162,14 @@ def test_what_stops_it_is_told_before_it_starts(release, what, message):
         edit(release, 'sample_data', lambda rows: rows[-1].update(width=1600, height=900))
     with pytest.raises(TableError, match=message):
         check_release(release, version)
+
+
+def test_the_training_release_is_made_without_the_test_release(release):
+    """create_data.py --version v1.0 wants both; here the release that is asked for is enough."""
+    for table in (release / VERSION).glob('*.json'):
+        table.write_text(table.read_text().replace(VERSION, 'v1.0-trainval'))
+    for folder in ('.', 'lidarseg', 'panoptic'):
+        (release / folder / VERSION).rename(release / folder / 'v1.0-trainval')
+    prepare(release, extras=False, version='v1.0-trainval')
+    assert infos(release, 'val')['metainfo']['version'] == 'v1.0-trainval'
+    assert [len(infos(release, split)['data_list']) for split in ('train', 'val')] == [2 * KEYFRAMES, KEYFRAMES]

@@ -96,7 +96,8 @@ def test_nuscenes_labels_are_those_of_the_files(nuscenes):
         expected = space.map_raw(raw)
         assert np.array_equal(sample['data_samples'].gt_pts_seg.pts_semantic_mask, expected)
         assert np.array_equal(sample['data_samples'].eval_ann_info['pts_semantic_mask'], expected)
-        assert (expected[raw == NOISE] == 16).all() and (expected[raw == GROUND] == space.index('driveable_surface')).all()
+        assert (expected[raw == NOISE] == 16).all()
+        assert (expected[raw == GROUND] == space.index('driveable_surface')).all()
 
 
 def test_nuscenes_training_stays_in_the_box(nuscenes):

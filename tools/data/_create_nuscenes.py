@@ -10,7 +10,7 @@ from typing import Sequence
 
 TOOLS = Path(__file__).resolve().parents[1]
 if __name__ == '__main__':
-    sys.path.pop(0)  # this folder, whose nuscenes.py would stand for the devkit
+    sys.path.pop(0)  # this folder: the devkit is called as its nuscenes.py is
 sys.path.append(str(TOOLS))
 
 from _mmdet3d import find_pretrain3d, locate  # noqa: E402

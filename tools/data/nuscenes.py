@@ -23,7 +23,7 @@ from pathlib import Path
 
 os.environ.setdefault('PRETRAIN3D_LIGHT', '1')
 TOOLS = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(TOOLS.parent / 'projects'))
+sys.path[0] = str(TOOLS.parent / 'projects')  # not this folder: the devkit is called as this file is
 sys.path.append(str(TOOLS))
 
 from _mmdet3d import need  # noqa: E402
