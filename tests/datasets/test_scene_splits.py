@@ -53,6 +53,8 @@ def test_named_splits():
     assert select_scenes('mini600:5%', splits.train) == mini[19::20]
     assert select_scenes('verify100', splits.mini_train) == ['scene-1094']
     assert len(select_scenes('mini600', splits.mini_train)) == 7
+    assert select_scenes('train700', splits.mini_train) == splits.mini_train
+    assert len(set(splits.mini_train) & set(splits.train)) < 8, 'mini trains on scenes that validate elsewhere'
 
 
 def test_smaller_draws_are_part_of_larger_ones():
@@ -87,8 +89,10 @@ def test_shares_outside_of_0_to_1(spec):
 def test_what_else_is_refused():
     with pytest.raises(ValueError, match='1 / 0.03 is no whole number; give scene_seed'):
         select_scenes('3%', splits.train)
-    with pytest.raises(ValueError, match="none of the scenes there are is one of 'verify100'"):
-        select_scenes('verify100', splits.val)
+    for name in ('train700', 'mini600', 'verify100'):
+        for others in (splits.val, splits.mini_val):
+            with pytest.raises(ValueError, match=f"none of the scenes there are is one of '{name}'"):
+                select_scenes(name, others)
     with pytest.raises(ValueError, match='is no share; write mini600:5%'):
         select_scenes('mini600:few', splits.train)
     with pytest.raises(ValueError, match='no scenes to choose from'):

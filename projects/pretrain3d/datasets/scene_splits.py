@@ -5,7 +5,7 @@ settings (``mini600``, ``verify100``), and as 1, 5, 10, 25 or 100 % of the scene
 """
 import logging
 from pathlib import Path
-from typing import Any, List, Optional, Sequence, Tuple, Union
+from typing import Any, FrozenSet, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 from mmengine.logging import print_log
@@ -63,12 +63,21 @@ def every_nth(names: Sequence[str], share: float) -> List[str]:
     return list(names[min(step, len(names)) - 1::step])
 
 
+def named_split(name: str, there: Sequence[str]) -> FrozenSet[str]:
+    """Scenes of one of :data:`NAMED`; of v1.0-mini, some of whose training scenes validate in v1.0-trainval, where no
+    other scenes are ``there``."""
+    from nuscenes.utils import splits  # imports the devkit
+    mini = set(there) <= {*splits.mini_train, *splits.mini_val}
+    train = frozenset(splits.mini_train if mini else splits.train)
+    return dict(train700=train, mini600=train - VERIFY100, verify100=train & VERIFY100)[name]
+
+
 def select_scenes(spec: Spec, names: Sequence[str], seed: Optional[int] = None) -> List[str]:
     """Scenes that the option ``scenes`` selects.
 
     Args:
-        spec: 'train700' (all), 'mini600', 'verify100'; a share like '5%' or 0.05, also of a named split: 'mini600:5%';
-            a text file with one scene a line; or scene names.
+        spec: 'train700' (all of training), 'mini600', 'verify100'; a share like '5%' or 0.05, also of a named split:
+            'mini600:5%'; a text file with one scene a line; or scene names.
         names: (S,) the scenes there are, in the order of the data set's scene table.
         seed: of a share that is drawn; ``None``: counted out by :func:`every_nth`.
 
@@ -84,10 +93,11 @@ def select_scenes(spec: Spec, names: Sequence[str], seed: Optional[int] = None) 
     if isinstance(spec, str) and share is None:
         head, _, tail = spec.partition(':')
         if head in NAMED:
-            names = [name for name in names if head == 'train700' or (name in VERIFY100) == (head == 'verify100')]
-            if not names:
-                raise ValueError(f'none of the scenes there are is one of {head!r}: it splits the 700 training scenes '
-                                 'of nuScenes')
+            chosen = named_split(head, names)
+            if not chosen & set(names):
+                raise ValueError(f'none of the scenes there are is one of {head!r}, which are of the 700 training '
+                                 f'scenes of nuScenes; there are {", ".join(names[:3])} ...')
+            names = [name for name in names if name in chosen]
             if not tail:
                 return names
             share = read_share(tail)
