@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from pretrain3d.label_spaces.outdoor import NUSCENES_LIDARSEG
-from pretrain3d.worlds.street.camera import Weather, expose, shade, sky
+from pretrain3d.worlds.street.camera import draw_weather, expose, shade, sky
 from pretrain3d.worlds.street.caster import Caster, still_layer
 from pretrain3d.worlds.street.lidar import scan
 from pretrain3d.worlds.street.patterns import PATTERNS, hashed, look_at, noise
@@ -265,8 +265,8 @@ def test_images_show_a_street(street):
     assert image.shape == (height, width, 3) and image.dtype == np.uint8
     depth = street.depth('CAM_FRONT', TIME)
     above, below = image[np.isinf(depth)].mean(0), image[-height // 6:].mean((0, 1))
-    assert above[2] > above[0] - 5 and above.mean() > 130 > below.mean() > 25
-    assert np.ptp(below) < 25  # asphalt is grey
+    assert above.mean() > 130 and above.mean() > below.mean() + 30 > 50
+    assert np.ptp(below) < 40  # asphalt is grey, whatever the light
     assert image.reshape(-1, 3).std(0).min() > 25
     later = street.image('CAM_FRONT', TIME + 0.2).astype(int)
     assert np.abs(later - image).mean() > 3
@@ -287,7 +287,8 @@ def test_what_stands_in_the_sun_is_brighter_than_its_shadow():
     floor = np.array([[-9, -9, 0], [9, -9, 0], [9, 9, 0], [-9, 9, 0]], float)
     roof = np.array([[-9, -9, 2], [0, -9, 2], [0, 9, 2], [-9, 9, 2]], float)
     caster = Caster([still_layer([quads(np.stack([floor, roof]), row)], [-1])])
-    weather = Weather(np.array([0, 0, 1.0]), 2.5, 0.7, 0.4, 800.0, 0)
+    weather = replace(draw_weather(stream(0)), name='clear', sun=np.array([0, 0, 1.0]), ambient=0.7,
+                      sunlight=np.full(3, 2.5, np.float32))
     down = np.array([[-0.5, 0, -1.0], [0.5, 0, -1.0]], np.float32)
     down /= np.linalg.norm(down, axis=1, keepdims=True)
     shadow, lit = shade(caster, palette, weather, np.array([0, 0, 1.5]), down, 1e-3)
@@ -296,7 +297,8 @@ def test_what_stands_in_the_sun_is_brighter_than_its_shadow():
 
 
 def test_the_sky_is_blue_above_and_pale_below():
-    weather = Weather(np.array([1.0, 0, 0]), 2.5, 0.7, -1.0, 800.0, 0)  # no clouds
+    weather = next(each for each in map(draw_weather, map(stream, range(20))) if each.name == 'clear')
+    weather = replace(weather, sun=np.array([1.0, 0, 0]), clouds=-1.0)
     up, low = sky(weather, np.array([[0, 0.05, 1.0], [0, 1.0, 0.01]], np.float32))
     assert up[2] / up[0] > 2 > low[2] / low[0] > 1
 

@@ -95,7 +95,7 @@ def furnish(rng: np.random.Generator, palette: Palette, road: Road, sections: Li
             mesh = Mesh(mesh.corners[:, ::-1] * (-1, 1, 1), mesh.uv[:, ::-1], mesh.surface)
         meshes.append(mesh.moved(float(yaw) + turn, (*road.place(s, flank * d), STEP)))
 
-    kerb, back = KERB + 0.4, WALK - 0.35
+    kerb = KERB + 0.4
     for section in sections:
         flank, ahead = section.flank, road.sense(section.flank)
         entry, leave = (section.start, section.end)[::ahead]

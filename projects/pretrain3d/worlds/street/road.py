@@ -104,7 +104,8 @@ def plan(rng: np.random.Generator, road: Road, anchor: float) -> List[Section]:
     sections = []
     for flank in (-road.side, road.side):
         near = flank == -road.side
-        order = ['works', 'open', 'junction', 'parking', 'big']
+        # Cycles and works stay neighbours, so that both are near the anchor.
+        order = ['works', 'open', *rng.permutation(['junction', 'parking', 'big'])]
         if rng.random() < 0.5:
             order = [order[0], *order[:0:-1]]
         period = sum(LENGTHS.values())

@@ -16,7 +16,7 @@ from .furniture import furnish
 from .ground import Ground
 from .lidar import LidarSweep, scan
 from .plants import grow
-from .presets import KEYFRAME_GAP, LOCATIONS, StreetPreset
+from .presets import KEYFRAME_GAP, LOCATIONS, SCENES, StreetPreset
 from .rays import camera_rays, stream
 from .rig import CAMERA_DELAY, CAMERAS, LIDARS, Sensor, rig
 from .road import Road, plan
@@ -52,7 +52,9 @@ class Street:
         self._road = Road(rng, _BEFORE + travel + _AFTER, side)
         self._extent = self._to_the_corner()
         self._ego = Path(self._road, _BEFORE, self._road.lane(2), 1, flow)
-        self._sections = plan(rng, self._road, _BEFORE + travel / 2 + rng.uniform(5, 8))
+        # In scenes for validation works are where they are surely seen; elsewhere anywhere near.
+        ahead = rng.uniform(5, 8) if dict(SCENES).get(name) == 'val' else rng.uniform(-20, 32)
+        self._sections = plan(rng, self._road, _BEFORE + travel / 2 + ahead)
         self._palette = Palette()
         reach = 60.0 + 10.0 * self.duration  # vehicles drive on beyond the road's ends
         self._ground = Ground(rng, self._road, self._sections, self._palette, reach)
@@ -89,7 +91,7 @@ class Street:
             word = each.category.split('.')[-1 if each.category.startswith('vehicle.c') else 1]
             count[word] = count.get(word, 0) + 1
         words = sorted(count, key=lambda word: (-count[word], word))[:4]
-        return 'Drawn street, ' + ', '.join(f'{count[word]} {word}' for word in words)
+        return f'Drawn street, {self.weather.name}, ' + ', '.join(f'{count[word]} {word}' for word in words)
 
     @staticmethod
     def _placed(instance: Instance, time: float):

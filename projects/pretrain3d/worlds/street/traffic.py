@@ -164,14 +164,20 @@ class Traffic:
         rng, ego, side = self.rng, self.ego, self.road.side
         mine, slow = ego.flow, ego.flow.speed
         inner = Flow(slow + rng.uniform(-0.4, 0.4), 0.3, 25.0, rng.uniform(0, 6))
-        companions = [('vehicle.bicycle', 11.5, -0.95), ('vehicle.motorcycle', 17.5, 0.7), ('vehicle.car', 27.0, 0.0),
-                      ('vehicle.car', -12.5, 0.0), ('vehicle.truck', -25.0, 0.0)]
+        first, second = rng.permutation([0, 1])
+        cycles = (('vehicle.bicycle', -0.95), ('vehicle.motorcycle', 0.7))
+        others = rng.permutation(['vehicle.car', 'vehicle.car', 'vehicle.truck'])
+        companions = [(cycles[first][0], 11.5, cycles[first][1]), (cycles[second][0], 17.5, cycles[second][1]),
+                      (others[0], 27.5, 0.0), (others[1], -13.0, 0.0), (others[2], -26.0, 0.0)]
         for model, gap, left in companions:
             d = self.road.lane(2) + side * left
             self.vehicle(model, Path(self.road, ego.s + gap + rng.uniform(-0.8, 0.8), d, 1, mine), _STOPPED)
         self._lane(2, mine, (ego.s - 38, ego.s + 38))
-        for model, gap in (('vehicle.bus.rigid', 23.0), ('vehicle.car', 9.5), ('vehicle.truck/tractor', -15.0),
-                           ('vehicle.trailer', -24.6)):
+        abreast = [[('vehicle.bus.rigid', 23.0), ('vehicle.car', 9.5), ('vehicle.truck/tractor', -15.0),
+                    ('vehicle.trailer', -24.6)],
+                   [('vehicle.truck/tractor', 29.0), ('vehicle.trailer', 19.4), ('vehicle.car', 5.0),
+                    ('vehicle.bus.rigid', -17.0)]][rng.integers(2)]
+        for model, gap in abreast:
             self.vehicle(model, Path(self.road, ego.s + gap, self.road.lane(1), 1, inner), _STOPPED)
         self._lane(1, inner, (ego.s - 36, ego.s + 36))
         for number in (-1, -2):
