@@ -50,8 +50,8 @@ def every_nth(names: Sequence[str], share: float) -> List[str]:
     """A fixed share of ``names``, by counting: the n-th, the 2n-th ..., with n = 1 / share; at least one.
 
     Of nuScenes' training scenes in the order of its scene table, these are the scenes that the released code of SLidR
-    trains on: all keyframes of the n-th, 2n-th ... scene. Others (UniPAD, and what mmdet3d once called
-    ``load_interval``) take every n-th keyframe instead, which are views of all scenes: that is ``frames``.
+    trains on: all keyframes of the n-th, 2n-th ... scene. Every n-th keyframe (mmdet3d 0.x: ``load_interval``) is
+    another choice, spread over all scenes: that is ``frames``.
 
     Raises:
         ValueError: 1 / share is no whole number.
