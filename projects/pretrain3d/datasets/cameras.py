@@ -88,7 +88,7 @@ def _flip(results: dict, direction: str) -> np.ndarray:
     return probe.tensor.double().numpy().T
 
 
-def _square(matrix: Any) -> np.ndarray:
+def square_matrix(matrix: Any) -> np.ndarray:
     """A (3, 3), (3, 4) or (4, 4) camera matrix as (4, 4) float64."""
     matrix = np.asarray(matrix, dtype=np.float64)
     out = np.eye(4)
@@ -106,7 +106,7 @@ def _pixel_transform(matrix: Any) -> np.ndarray:
         matrix = matrix[np.ix_([0, 1, 3], [0, 1, 3])]
     if matrix.shape != (3, 3) or not np.allclose(matrix[2], [0, 0, 1]):
         raise ValueError(f'img_aug_matrix must be affine pixel transforms of shape (3, 3) or (4, 4), got {matrix}')
-    return _square(matrix)
+    return square_matrix(matrix)
 
 
 def move_camera(camera: Dict[str, Any], points_moved: np.ndarray, scale: float,
@@ -131,11 +131,11 @@ def move_camera(camera: Dict[str, Any], points_moved: np.ndarray, scale: float,
     moved = {}
     for key in ('lidar2img', 'depth2img'):
         if key in camera:
-            moved[key] = pixels @ grow @ _square(camera[key]) @ back
+            moved[key] = pixels @ grow @ square_matrix(camera[key]) @ back
     if 'lidar2cam' in camera:
-        moved['lidar2cam'] = grow @ _square(camera['lidar2cam']) @ back
+        moved['lidar2cam'] = grow @ square_matrix(camera['lidar2cam']) @ back
     if 'cam2img' in camera:
-        full = pixels @ grow @ _square(camera['cam2img']) @ np.linalg.inv(grow)
+        full = pixels @ grow @ square_matrix(camera['cam2img']) @ np.linalg.inv(grow)
         rows, columns = np.asarray(camera['cam2img']).shape
         moved['cam2img'] = full[:rows, :columns]
         if 'lidar2cam' in camera:
@@ -184,7 +184,7 @@ class UpdateCameras(BaseTransform):
                              'pipeline, after all augmentation')
         matrix, scale = recorded_augmentation(results)
         if self.global_alignment:
-            matrix = matrix @ _square(results['axis_align_matrix'])
+            matrix = matrix @ square_matrix(results['axis_align_matrix'])
         pixels = results.get('img_aug_matrix')
         if pixels is None and np.any(results.get('flip', False)) and 'img' in results:
             raise ValueError(f'{sample_name(results)}: RandomFlip3D flipped the image, which it does to any image it '

@@ -1,5 +1,6 @@
 """nuScenes keyframes with everything that was taken of them: points, six images, boxes, lidarseg."""
 import os.path as osp
+from typing import Optional
 
 import numpy as np
 
@@ -20,16 +21,16 @@ class NuScenesCamerasDataset(NuScenesDet10Dataset):
     ``{version}`` in a folder of ``data_prefix`` stands for the release that the info file is of.
 
     Args:
-        modality (dict): Defaults to LiDAR and cameras.
+        modality (dict, optional): Defaults to None: LiDAR and cameras.
         filter_empty_gt (bool): Whether frames without boxes are left out. Defaults to False.
         kwargs: Arguments of ``NuScenesDet10Dataset``.
     """
 
-    def __init__(self, *args, modality: dict = dict(use_lidar=True, use_camera=True), filter_empty_gt: bool = False,
-                 **kwargs) -> None:
+    def __init__(self, *args, modality: Optional[dict] = None, filter_empty_gt: bool = False, **kwargs) -> None:
         self.label_space = get_label_space('nuScenes16')
         self._labels_of_raw = self.label_space.map_raw(np.arange(len(NUSCENES_LIDARSEG)))
-        super().__init__(*args, modality=dict(modality), filter_empty_gt=filter_empty_gt, **kwargs)
+        super().__init__(*args, modality=modality or dict(use_lidar=True, use_camera=True),
+                         filter_empty_gt=filter_empty_gt, **kwargs)
 
     def parse_data_info(self, info: dict) -> dict:
         """As mmdet3d, and where the labels of the points lie."""

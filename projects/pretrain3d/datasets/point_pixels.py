@@ -20,6 +20,7 @@ from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
 
 from .camera_setup import camera_label, recorded_size
+from .cameras import square_matrix
 from .point_index import follow_index, sample_name, split_index
 
 
@@ -49,15 +50,8 @@ class PointPixels:
 def projection(camera: Dict[str, Any]) -> np.ndarray:
     """Matrix (4, 4) float64 from points of the LiDAR's frame to (u z, v z, z, 1)."""
     if 'lidar2img' in camera:
-        return _square(camera['lidar2img'])
-    return _square(camera['cam2img']) @ _square(camera['lidar2cam'])
-
-
-def _square(matrix: Any) -> np.ndarray:
-    matrix = np.asarray(matrix, dtype=np.float64)
-    out = np.eye(4)
-    out[:matrix.shape[0], :matrix.shape[1]] = matrix
-    return out
+        return square_matrix(camera['lidar2img'])
+    return square_matrix(camera['cam2img']) @ square_matrix(camera['lidar2cam'])
 
 
 def project(xyz: np.ndarray, lidar2img: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
@@ -189,7 +183,7 @@ class FindPointPixels(BaseTransform):
         size = recorded_size(results, name)
         if 'lidar_aug_matrix' in results and 'img_aug_matrix' in results:
             # UpdateCameras has moved the pixels as well; pairs are kept in those of the recorded image.
-            matrix = _square(np.linalg.inv(results['img_aug_matrix'][camera])) @ matrix
+            matrix = square_matrix(np.linalg.inv(results['img_aug_matrix'][camera])) @ matrix
         pixel, depth = project(xyz, matrix)
         depth = depth / depth_scale(results)
         which = np.flatnonzero((depth > self.min_depth) & inside_image(pixel, size))
