@@ -33,7 +33,7 @@ def label_colours(space: LabelSpace) -> np.ndarray:
 def draw_sheet(scans: Sequence[BrowsedScan], title: str) -> Image.Image:
     """The sheet of ``scans``, one below the other, under ``title``."""
     sheet = Image.new('RGB', sheet_size(len(scans)), PAPER)
-    _text(sheet, (GAP + 2, 8), title, 22)
+    write_text(sheet, (GAP + 2, 8), title, 22)
     for index, scan in enumerate(scans):
         sheet.paste(draw_scan(scan), (0, TITLE + index * (ROW_HEIGHT + GAP)))
     return sheet
@@ -43,16 +43,16 @@ def draw_scan(scan: BrowsedScan) -> Image.Image:
     """One row of the sheet."""
     row = Image.new('RGB', (WIDTH, ROW_HEIGHT), PAPER)
     ImageDraw.Draw(row).rectangle((0, 0, WIDTH, HEADER - 4), fill=(236, 238, 242))
-    _text(row, (GAP + 2, 3), scan.name, 17)
+    write_text(row, (GAP + 2, 3), scan.name, 17)
     width = int(ImageDraw.Draw(row).textlength(scan.name, font=ImageFont.load_default(size=17)))
-    _text(row, (GAP + max(150, width + 20), 5), _facts(scan), 15, FAINT)
+    write_text(row, (GAP + max(150, width + 20), 5), _facts(scan), 15, FAINT)
     row.paste(_frame_strip(scan), (0, HEADER + GAP // 2))
     top = HEADER + FRAME_HEIGHT + GAP + CAPTION
     for place, (caption, panel) in enumerate(_cloud_panels(scan)):
         left = GAP + place * (PANEL_WIDTH + GAP)
         row.paste(panel, (left, top))
-        _text(row, (left + 2, top - CAPTION), caption, 14, FAINT)
-    row.paste(_legend(scan.label, scan.space), (0, top + PANEL_HEIGHT + GAP // 2))
+        write_text(row, (left + 2, top - CAPTION), caption, 14, FAINT)
+    row.paste(legend_strip(scan.label, scan.space), (0, top + PANEL_HEIGHT + GAP // 2))
     return row
 
 
@@ -71,7 +71,7 @@ def _frame_strip(scan: BrowsedScan) -> Image.Image:
     strip = Image.new('RGB', (WIDTH, FRAME_HEIGHT), PAPER)
     records = scan.frames['frames'] if scan.frames else []
     if not records:
-        _text(strip, (GAP + 2, FRAME_HEIGHT // 2 - 10), _no_frames(scan), 15, FAINT)
+        write_text(strip, (GAP + 2, FRAME_HEIGHT // 2 - 10), _no_frames(scan), 15, FAINT)
         return strip
     from scipy.spatial import cKDTree
     tree = cKDTree(scan.xyz) if scan.label is not None else None
@@ -154,7 +154,7 @@ def _draw_boxes(picture: Image.Image, view: View, scan: BrowsedScan) -> None:
         draw.text((x, y), name, fill=INK, font=font, anchor='mm')
 
 
-def _legend(label: Optional[np.ndarray], space: LabelSpace) -> Image.Image:
+def legend_strip(label: Optional[np.ndarray], space: LabelSpace) -> Image.Image:
     """Swatches and names of the classes that occur, commonest first."""
     strip = Image.new('RGB', (WIDTH, LEGEND), PAPER)
     if label is None:
@@ -166,10 +166,10 @@ def _legend(label: Optional[np.ndarray], space: LabelSpace) -> Image.Image:
             continue
         name = space.classes[index] if index < space.num_classes else 'no class'
         draw.rectangle((left, 7, left + 15, 22), fill=tuple(int(part) for part in colours[index]))
-        _text(strip, (left + 20, 5), name, 14)
+        write_text(strip, (left + 20, 5), name, 14)
         left += 20 + int(draw.textlength(name, font=ImageFont.load_default(size=14))) + 16
     return strip
 
 
-def _text(picture: Image.Image, place: Tuple[int, int], text: str, size: int, colour=INK) -> None:
+def write_text(picture: Image.Image, place: Tuple[int, int], text: str, size: int, colour=INK) -> None:
     ImageDraw.Draw(picture).text(place, text, fill=colour, font=ImageFont.load_default(size=size))
