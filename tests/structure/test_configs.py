@@ -181,6 +181,17 @@ def small_unless_encoder(cfg: Config) -> None:
         small_network(cfg)
 
 
+def small_lidar_network(cfg: Config) -> None:
+    """Wide voxels; the narrower SRUNet, an eighth of SpUNet-L's channels."""
+    wide_voxels(cfg)
+    network = cfg.model.backbone.get('backbone', cfg.model.backbone)
+    if network.type == 'SRUNet':
+        network.depth = '18A'
+    elif 'base_channels' not in network:  # recipes of drawn streets are narrow already
+        network.update(base_channels=12, encoder_channels=[12, 24, 48, 96], decoder_channels=[96, 48, 24, 24])
+        cfg.model.decode_head.in_channels = 24
+
+
 def narrow_detector(cfg: Config) -> None:
     """The recipe's own encoder and grid; above them a layer a stage, an eighth of the channels. Without its metric."""
     without_metric(cfg)
@@ -217,7 +228,8 @@ STEPS = dict(
     structured3d=(drawn_homes, wide_voxels),
     contrastive_scene_contexts=(drawn_frame_pairs, wide_voxels),
     point_prompt_training=(drawn_joint, small_network),
-    nuscenes=(labelled_sweeps, wide_voxels),
+    nuscenes=(labelled_sweeps, small_lidar_network),
+    semantickitti=(labelled_sweeps, small_lidar_network),
     **{'contrastive_scene_contexts/lidar-crops': (drawn_sweeps, wide_voxels),
        'contrastive_scene_contexts/s3dis': (drawn_offices, wide_voxels),
        'point_prompt_training/scans': (joint_and_scans, small_network),
