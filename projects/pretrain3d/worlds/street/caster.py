@@ -56,21 +56,25 @@ class Movers:
     """What moves: triangles in their boxes' frames, put in place for a time in one go.
 
     Args:
-        instances: those that move. rows: their rows among all instances of the street.
+        instances: those that move, all on one road. rows: their rows among all instances of the street.
     """
 
     def __init__(self, instances: List[Instance], rows: List[int]) -> None:
         self.instances = instances
         mesh = join([each.mesh for each in instances])
         self._which = np.repeat(np.arange(len(instances)), [len(each.mesh) for each in instances])
-        self._rows = np.asarray(rows, np.int32)
+        self._rows, paths = np.asarray(rows, np.int32), [each.path for each in instances]
+        self._road, self._d = paths[0].road, np.array([path.d for path in paths])
+        self._turn = np.array([path.turn + (0.0 if path.sense > 0 else np.pi) for path in paths])
+        self._z = np.array([each.pose(0.0)[0][2] for each in instances])
         self._corners, self._uv = mesh.corners.astype(np.float32), mesh.uv.astype(np.float32)
         self._surface = mesh.surface
 
     def poses(self, time: float) -> Tuple[np.ndarray, np.ndarray]:
         """Box centres (M, 3) and yaws (M,) at a time."""
-        poses = [each.pose(time) for each in self.instances]
-        return np.array([centre for centre, _ in poses]), np.array([yaw for _, yaw in poses])
+        s = np.array([each.path.along(time) for each in self.instances])
+        xy = self._road.place(s, self._d)
+        return np.concatenate([xy, self._z[:, None]], 1), self._road.heading(s) + self._turn
 
     def layer(self, centres: np.ndarray, yaws: np.ndarray, shown: np.ndarray) -> Layer:
         """Those that are ``shown`` (M,) bool, at these poses."""

@@ -84,7 +84,7 @@ def _asphalt(look: Look) -> None:
     grain = hashed(np.floor(s * 40), np.floor(d * 40), look.seed) * look.fade(0.025) + 0.5 * (1 - look.fade(0.025))
     tyres = np.clip(np.cos(2 * np.pi * (np.abs(d) - 0.8) / 1.75), 0, 1) ** 2
     repair = noise(s / 9 + 31, d / 3.5, look.seed) > 0.73
-    crack = (np.abs(noise(s / 2.3, d / 1.7, look.seed) - 0.5) < 0.012) & (look.blur < 0.05)
+    crack = (np.abs(noise(s / 2.3, d / 1.7, look.seed) - 0.5) < 0.005) & (look.blur < 0.05)
     share = 0.35 * noise(s / 6, d / 2, look.seed) + 0.24 * grain + 0.14 * tyres + 0.27 * repair + 0.4 * crack
     look.blend(np.clip(share, 0, 1))
 

@@ -109,14 +109,14 @@ class Traffic:
                         self._at(section, s + inwards * rng.uniform(3.2, 4.5), bay - 0.2, rng.uniform(-3, 3)))
         self.thing('movable_object.debris', self._at(section, section.start + 5.5, bay + 0.1, rng.uniform(-0.3, 0.3)))
         aside = section.middle + rng.choice([-1, 1]) * rng.uniform(1.8, 3.2)
-        self.person('human.pedestrian.construction_worker', self._at(section, aside, KERB + 0.68, rng.uniform(-3, 3)))
+        self.person('human.pedestrian.construction_worker', self._at(section, aside, KERB + 0.53, rng.uniform(-3, 3)))
 
     def _open(self, section: Section) -> None:
         """Parked cycles, a rack, people who wait for the bus."""
         rng = self.rng
         for s in np.arange(section.start + 1.4, section.middle - 2.2, 2.1):
-            self.vehicle('vehicle.bicycle', self._at(section, s, KERB + 0.62, rng.normal(0, 0.04)))
-        self.thing('static_object.bicycle_rack', self._at(section, section.middle + 3.2, KERB + 0.65))
+            self.vehicle('vehicle.bicycle', self._at(section, s, KERB + 0.53, rng.normal(0, 0.03)))
+        self.thing('static_object.bicycle_rack', self._at(section, section.middle + 3.2, KERB + 0.5))
         for s in (section.start + 2.2, section.start + 3.9, section.end - 2.6):
             self.vehicle('vehicle.motorcycle', self._at(section, s, KERB - 1.25, rng.choice([-1, 1]) * 1.1))
         for s in section.middle + np.array([1.2, 2.6, 4.4]):
@@ -132,7 +132,7 @@ class Traffic:
             mesh, size = draw_vehicle(self.rng, self._paints(model.split('/')[0]), model)
             if at + size[1] > section.end - 0.4:
                 break
-            d = section.flank * (KERB - 0.25 - size[0] / 2)
+            d = section.flank * (KERB - 0.2 - size[0] / 2)
             path = Path(self.road, at + size[1] / 2, d, path.sense, None, path.turn)
             self._keep(model.split('/')[0], mesh, size, path, 0.0, _PARKED)
             at += size[1] + self.rng.uniform(0.7, 1.6) + (3.0 if self.rng.random() < 0.15 else 0.0)
@@ -185,19 +185,22 @@ class Traffic:
 
     def _lane(self, number: int, flow: Flow, taken: Tuple[float, float]) -> None:
         """Vehicles along a whole lane but for the stretch (s at time 0) that is ``taken``."""
-        rng, names = self.rng, [name for name, _ in _MODELS]
-        weights = np.array([weight for _, weight in _MODELS])
+        # The longest swing out in bends: they keep to the lane beside the median.
+        models = [row for row in _MODELS if abs(number) == 1 or 'bendy' not in row[0]]
+        rng, names = self.rng, [name for name, _ in models]
+        weights = np.array([weight for _, weight in models])
         sense = 1 if number > 0 else -1
         reach = flow.travelled(self.duration)
         first, last = (-reach, self.road.length) if sense > 0 else (0.0, self.road.length + reach)
         at = first + rng.uniform(0, 20)
         while at < last:
             model = names[rng.choice(len(names), p=weights / weights.sum())]
-            half = 9.0 if 'bendy' in model else 6.5
+            half = 9.0 if 'bendy' in model else 6.5  # metres that it needs before and behind its middle
+            at += half
             if not taken[0] - half < at < taken[1] + half:
                 offset = rng.normal(0, 0.1) if 'car' in model else 0.0
                 self.vehicle(model, Path(self.road, at, self.road.lane(number) + offset, sense, flow), _STOPPED)
-            at += 2 * half + rng.exponential(11.0)
+            at += half + rng.exponential(11.0)
 
     def _walkers(self, flank: int) -> None:
         """People on the two tracks of a sidewalk, who stay between two side streets for as long as they are shown."""
@@ -205,12 +208,13 @@ class Traffic:
         gaps = [each for each in self.sections if each.flank == flank and each.kind == 'junction']
         edges = [0.0, *(edge for gap in gaps for edge in (gap.start, gap.end)), self.road.length]
         for start, end in zip(edges[::2], edges[1::2]):
-            for d, sense in ((KERB + 1.45, 1), (KERB + 2.3, -1)):
+            # Between what stands at the kerb (to 0.95 m) and at the sidewalk's far edge (from 2.6 m).
+            for d, sense in ((KERB + 1.36, 1), (KERB + 2.18, -1)):
                 flow = Flow(rng.uniform(1.0, 1.5))
                 travel = flow.travelled(self.duration + 0.5)
                 low, high = (start + 1.5, end - 1.5 - travel) if sense > 0 else (start + 1.5 + travel, end - 1.5)
                 at = low + rng.uniform(0, 3)
                 while at < high:
-                    path = Path(self.road, at, flank * d + rng.normal(0, 0.05), sense, flow)
+                    path = Path(self.road, at, flank * d + rng.uniform(-0.04, 0.04), sense, flow)
                     self.person(_WALKERS[rng.integers(len(_WALKERS))], path)
                     at += 1.3 + rng.exponential(9.0)

@@ -59,7 +59,7 @@ SHAPES: Dict[str, tuple] = {
     'vehicle.truck/tractor': (truck, ('tractor', ), (2.55, 6.4, 3.5)),
     'vehicle.bus.rigid': (bus, ('', ), (2.85, 11.3, 3.4)),
     'vehicle.bus.bendy': (bus, ('bendy', ), (2.85, 16.5, 3.4)),
-    'vehicle.trailer': (trailer, ('box', 'container', 'tank'), (2.8, 11.6, 3.9)),
+    'vehicle.trailer': (trailer, ('box', 'container', 'tank'), (2.65, 11.6, 3.9)),
     'vehicle.construction': (construction, ('excavator', 'loader'), (2.65, 6.4, 3.1))}
 
 
