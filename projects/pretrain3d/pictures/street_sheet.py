@@ -5,7 +5,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from .sheet import CAPTION, FAINT, GAP, HEADER, LEGEND, PAPER, TITLE, WIDTH, legend_strip, write_text
-from .street_views import (WHITE, class_colours, depth_colours, draw_above, draw_camera, draw_cloud,
+from .street_views import (INK, class_colours, depth_colours, draw_above, draw_camera, draw_cloud,
                            panoptic_colours)
 from .streets import CAMERAS, SPACE, Boxes, Keyframe
 
@@ -46,7 +46,7 @@ def draw_keyframe(keyframe: Keyframe) -> Image.Image:
         _panel(row, (left, top), channel, _view(keyframe, channel, CAMERA, boxes=[(keyframe.boxes, None, 2)]))
         left = GAP + place * (SMALL[0] + GAP)
         picture = _view(keyframe, channel, SMALL, points=(keyframe.xyz, colours))
-        _panel(row, (left, POINTS_TOP), 'the LiDAR in it' if not place else '', picture)
+        _panel(row, (left, POINTS_TOP), 'LiDAR points, by class' if not place and keyframe.label is not None else '', picture)
     left = GAP
     for caption, picture in _clouds(keyframe, colours):
         _panel(row, (left, PANELS_TOP), caption, picture)
@@ -83,7 +83,7 @@ def _view(keyframe: Keyframe, channel: str, size: Tuple[int, int], **drawn) -> I
 
 
 def _clouds(keyframe: Keyframe, colours: np.ndarray) -> List[Tuple[str, Image.Image]]:
-    above = draw_above(keyframe, colours, PANEL_HEIGHT, [(keyframe.boxes, WHITE, 1)])
+    above = draw_above(keyframe, colours, PANEL_HEIGHT, [(keyframe.boxes, INK, 1)])
     panels = [('from above, boxes with their headings', above),
               ('lidarseg' if keyframe.label is not None else 'distance', draw_cloud(keyframe, colours, CLOUD))]
     if keyframe.instance is None:

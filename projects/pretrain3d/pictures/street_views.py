@@ -12,8 +12,12 @@ from ..label_spaces import NUSCENES_LIDARSEG
 NEAR = 0.3  # metres in front of a camera that edges are cut off at
 REACH = 42.0  # metres shown from above, to each side
 # Depth colours from near to far: red, yellow, green, blue.
-DEPTHS, DEPTH_COLOURS = (0, 8, 18, 35, 60), ((230, 40, 40), (245, 200, 40), (90, 200, 80), (40, 150, 230), (70, 50, 160))
-DARK, VEHICLE, WHITE = (22, 24, 30), (235, 235, 240), (255, 255, 255)
+DEPTHS = (0, 8, 18, 35, 60)
+DEPTH_COLOURS = ((230, 40, 40), (245, 200, 40), (90, 200, 80), (40, 150, 230), (70, 50, 160))
+# Light, since nuScenes' colours of sidewalks, people and cones are dark.
+BACKGROUND, VEHICLE, INK = (248, 248, 250), (120, 120, 128), (20, 20, 24)
+TRUTH, FOUND = (0, 170, 70), (240, 90, 0)
+RIGHT, WRONG, UNLABELLED = (180, 188, 202), (214, 30, 36), (228, 225, 214)
 # The vehicle that carries the sensors, from its rear axle: back, front, half its width.
 EGO = (-1.0, 3.1, 0.87)
 LINES = [(BOX_CORNERS[a], BOX_CORNERS[b]) for a, b in BOX_EDGES]
@@ -93,6 +97,12 @@ def class_colours(label: np.ndarray) -> np.ndarray:
     return label_colours(SPACE)[label]
 
 
+def error_colours(truth: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """(N, 3): wrong classes red, right ones grey, points without a class pale."""
+    kind = np.where(truth == SPACE.ignore_index, 2, (truth != found).astype(int))
+    return np.array([RIGHT, WRONG, UNLABELLED], float)[kind]
+
+
 def depth_colours(depth: np.ndarray) -> np.ndarray:
     """(N, 3) colours of depths in metres."""
     return np.stack([np.interp(depth, DEPTHS, [colour[part] for colour in DEPTH_COLOURS]) for part in range(3)], -1)
@@ -101,12 +111,12 @@ def depth_colours(depth: np.ndarray) -> np.ndarray:
 def panoptic_colours(instance: np.ndarray) -> np.ndarray:
     """(N, 3) colours of panoptic labels: a colour of its own for each object, faded class colours for all else."""
     label = SPACE.map_raw(instance // INSTANCES)
-    colour = 0.45 * class_colours(label) + 0.55 * 70
+    colour = 0.45 * class_colours(label) + 0.55 * 225
     thing = np.isin(label, THINGS)
     known, which = np.unique(instance[thing], return_inverse=True)
     hue = np.arange(len(known)) * 0.61803 % 1  # neighbours in number are far apart in hue
     wheel = np.clip(np.abs((hue[:, None] * 6 + (0, 4, 2)) % 6 - 3) - 1, 0, 1)
-    colour[thing] = (60 + 195 * wheel)[which.ravel()]
+    colour[thing] = (20 + 190 * wheel)[which.ravel()]
     return colour
 
 
@@ -115,11 +125,11 @@ def draw_cloud(keyframe: Keyframe, colour: np.ndarray, size: Tuple[int, int]) ->
     eye = chase(2 * size[0], 2 * size[1])
     place = eye.project(keyframe.xyz)
     seen = place[:, 2] > 2
-    canvas = np.zeros((eye.height, eye.width, 3)) + DARK
+    canvas = np.zeros((eye.height, eye.width, 3)) + BACKGROUND
     radius = np.clip(0.09 * eye.focal / np.maximum(place[seen, 2], 1), 1.2, 7.0)
     splat(canvas, place[seen, :2], place[seen, 2], colour[seen], radius)
     picture = Image.fromarray((canvas + 0.5).astype(np.uint8)).resize(size, Image.Resampling.BOX)
-    _edges(picture, _ego_boxes(), LINES, lambda xyz: eye.project(xyz) * (0.5, 0.5, 1), [VEHICLE], 1)
+    _edges(picture, _ego_boxes(), LINES, lambda xyz: eye.project(xyz) * (0.5, 0.5, 1), [VEHICLE], 2)
     return picture
 
 
@@ -137,8 +147,8 @@ def draw_above(keyframe: Keyframe, colour: np.ndarray, size: int, boxes: Sequenc
         return np.stack([size - xyz[..., 1] * scale, size - xyz[..., 0] * scale, 50 - xyz[..., 2]], -1)
 
     place = project(keyframe.xyz)
-    canvas = np.zeros((2 * size, 2 * size, 3)) + DARK
-    splat(canvas, place[:, :2], place[:, 2], colour, np.full(len(place), 1.8))
+    canvas = np.zeros((2 * size, 2 * size, 3)) + BACKGROUND
+    splat(canvas, place[:, :2], place[:, 2], colour, np.full(len(place), 2.1))
     picture = Image.fromarray((canvas + 0.5).astype(np.uint8)).resize((size, size), Image.Resampling.BOX)
     floor = [(a, b) for a, b in LINES if a[2] < 0 and b[2] < 0] + [tuple(map(np.array, line)) for line in HEADING]
     for group, fixed, width in (*boxes, (_ego_boxes(), VEHICLE, 2)):

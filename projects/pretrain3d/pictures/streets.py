@@ -1,5 +1,6 @@
 """Keyframes of a street to look at, from nuScenes' layout on disk, real or drawn, read without the devkit."""
 import json
+import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
@@ -9,7 +10,7 @@ from PIL import Image
 
 from ..converters.nuscenes.extras import rigid
 from ..converters.nuscenes.tables import LIDAR, TableError, by_token, has_table, look_up, read_table
-from ..label_spaces import NUSCENES_LIDARSEG, get_label_space
+from ..label_spaces import NUSCENES_LIDARSEG, LabelSpace, get_label_space
 from ..label_spaces.space import unknown
 
 SPACE = get_label_space('nuScenes16')
@@ -21,7 +22,7 @@ COLUMNS = 5  # of LiDAR files: x, y, z, intensity, beam
 INSTANCES = 1000  # panoptic labels are raw category * 1000 + number
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Boxes:
     """Boxes in the frame of a keyframe.
 
@@ -47,7 +48,7 @@ class Boxes:
         return self.centre[:, None] + np.einsum('bij,bkj->bki', self.axes, places * self.size[:, None])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Camera:
     """A picture of a keyframe.
 
@@ -69,16 +70,18 @@ class Camera:
                                seen[..., 2:]], -1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Keyframe:
     """A keyframe in the frame of the vehicle at the time of its LiDAR: x forward, y left, z up from the ground.
 
     Attributes:
-        name: ``<scene>/<number>``. token: of its row of ``sample``. location: of the log. count: keyframes of its scene.
-        lidar: stem of its LiDAR file, which predictions are called after. xyz: (N, 3). intensity: (N,) 0 ... 255.
-        label: (N,) of ``SPACE``, ignore index included; ``None``: there is no lidarseg.
+        name: ``<scene>/<number>``. token: of its row of ``sample``. location: of the log.
+        count: keyframes of its scene.
+        lidar: stem of its LiDAR file, which predictions are called after.
+        xyz: (N, 3). intensity: (N,) 0 ... 255.
+        label: (N,) of ``space``, ignore index included; ``None``: there is no lidarseg.
         instance: (N,) panoptic labels, category * 1000 + number; ``None``: there are none.
-        boxes: of its annotations. cameras: by channel. to_global: (4, 4).
+        boxes: of its annotations. cameras: by channel. to_global: (4, 4). space: of its labels.
     """
     name: str
     token: str
@@ -92,6 +95,7 @@ class Keyframe:
     boxes: Boxes
     cameras: Dict[str, Camera]
     to_global: np.ndarray
+    space: LabelSpace = SPACE
 
 
 class Streets:
@@ -164,6 +168,16 @@ class Streets:
                           f'{self.names[0]} ... {self.names[-1]} in {self.root}')
         return name
 
+    def lidar_stem(self, name: str) -> str:
+        """What the predictions of a keyframe are called after: its LiDAR file without the last suffix."""
+        return Path(self._lidar(name)['filename']).stem
+
+    def _lidar(self, name: str) -> dict:
+        rows = self.rows.get(self.samples[name][0], {})
+        if LIDAR not in rows:
+            raise TableError(f'{self.root}/{self.version}: the keyframe {name} has no {LIDAR}')
+        return rows[LIDAR]
+
     def read(self, name: str) -> Keyframe:
         """The keyframe ``name``, ``<scene>/<number>``.
 
@@ -171,9 +185,7 @@ class Streets:
             TableError: a file is missing or does not fit the others.
         """
         token, scene, count = self.samples[name]
-        if LIDAR not in self.rows.get(token, {}):
-            raise TableError(f'{self.root}/{self.version}: the keyframe {name} has no {LIDAR}')
-        row = self.rows[token][LIDAR]
+        row = self._lidar(name)
         to_ego, to_global = self._poses(row)
         points = self._numbers(row['filename'], np.float32, COLUMNS)
         xyz = points[:, :3].astype(float) @ to_ego[:3, :3].T + to_ego[:3, 3]
@@ -184,7 +196,7 @@ class Streets:
         names = [self._category(item) for item in annotations]
         boxes = make_boxes(annotations, [CLASS_OF.get(category) for category in names], to_global)
         return Keyframe(name, token, self._row('log', scene['log_token'])['location'], count,
-                        Path(row['filename']).stem, xyz, points[:, 3], label, instance, boxes, cameras, to_global)
+                        self.lidar_stem(name), xyz, points[:, 3], label, instance, boxes, cameras, to_global)
 
     def _category(self, annotation: dict) -> str:
         instance = self._row('instance', annotation['instance_token'])
@@ -228,7 +240,7 @@ class Streets:
             try:
                 with np.load(self.root / file) as archive:
                     instance = archive['data'].astype(np.int64)
-            except (OSError, ValueError, KeyError) as error:
+            except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
                 raise TableError(f'{self.root / file} cannot be read ({error}): copy it again') from error
             instance = self._fitting(instance, count, file)
         return label, instance
