@@ -81,7 +81,7 @@ def drawn_street(tmp_path_factory):
     from pretrain3d.worlds.street import build as building
     from pretrain3d.worlds.street.presets import PRESETS
     root = tmp_path_factory.mktemp('drawn_street')
-    PRESETS['few'] = dataclasses.replace(PRESETS['tiny'], name='few', samples=1)
+    PRESETS['few'] = dataclasses.replace(PRESETS['tiny'], name='few', samples=1, keyframes=4)
     try:
         building.build(root / 'world', 'few', seed=4, scenes=('scene-0061', 'scene-0103', 'scene-0916'))
         return types.SimpleNamespace(world=root / 'world', preset=PRESETS['few'], seed=4)

@@ -1,4 +1,4 @@
-"""Streets on disk as nuScenes: whole tables, linked lists, files that match their records, boxes that count rightly."""
+"""Streets on disk as nuScenes: whole tables, linked lists, files that match their records."""
 import json
 import re
 from pathlib import Path
@@ -8,7 +8,6 @@ import pytest
 from PIL import Image
 from pretrain3d.label_spaces import NUSCENES_LIDARSEG
 from pretrain3d.worlds.street import nuscenes_scene
-from pretrain3d.worlds.street.nuscenes_boxes import View, count_points, visible_share, yaw_matrices
 from pretrain3d.worlds.street.nuscenes_taxonomy import TABLES, shared_tables, token, visibility_token
 from pretrain3d.worlds.street.rig import rig, rotation_matrix
 from pretrain3d.worlds.street.scene import draw_street
@@ -140,9 +139,9 @@ def test_annotations_of_an_instance_are_chained(tables, by_token):
         np.testing.assert_allclose(np.linalg.norm(record['rotation']), 1)
 
 
-def test_an_instance_spans_several_keyframes(tables):
-    counts = [instance['nbr_annotations'] for instance in tables['instance']]
-    assert np.mean(np.array(counts) > 1) > 0.8
+def test_boxes_belong_to_instances_of_several_keyframes(tables):
+    counts = np.array([instance['nbr_annotations'] for instance in tables['instance']])
+    assert counts[counts > 1].sum() > 0.85 * counts.sum()
 
 
 def test_files_are_those_of_the_records(drawn_street, tables, by_token):
@@ -171,8 +170,7 @@ def test_files_are_those_of_the_records(drawn_street, tables, by_token):
 
 
 def test_labels_are_in_step_with_points(drawn_street, tables, by_token):
-    things = [raw for raw, (name, _) in enumerate(NUSCENES_LIDARSEG)
-              if name.startswith(('human', 'vehicle', 'movable')) and name != 'vehicle.ego']
+    things = range(1, 24)  # animals to trucks; what follows is stuff
     panoptic = {record['token']: record['filename'] for record in tables['panoptic']}
     numbered = 0
     for record in tables['lidarseg']:
@@ -241,24 +239,13 @@ def test_drawing_a_scene_again_gives_the_same_bytes(drawn_street, tables, tmp_pa
 
 
 def test_recordings_have_names_and_times_of_their_own(tables):
-    assert len({log['logfile'] for log in tables['log']}) == len(tables['log']) == 3
+    assert len({log['logfile'] for log in tables['log']}) == len(tables['log']) >= 3
     names = {nuscenes_scene.recording(scene, 'singapore-x') for scene in nuscenes_scene.DRIVES}
     assert len(names) == 10
     log, vehicle, start = nuscenes_scene.recording('scene-0061', 'singapore-onenorth')
     assert log == 'n015-2018-07-24-11-22-45+0800' and vehicle == 'n015'
     assert 0 < start - 1532402565 * 10**6 < 10**6  # 03:22:45 UTC
     assert nuscenes_scene.recording('scene-0103', 'boston-seaport')[:2] == ('n008-2018-08-01-15-16-36-0400', 'n008')
-
-
-def test_ego_drives_where_the_map_says(drawn_street, tables, by_token):
-    from nuscenes.utils.map_mask import MapMask
-    masks = {log: MapMask(str(drawn_street.world / place['filename'])) for place in tables['map']
-             for log in place['log_tokens']}
-    for scene in tables['scene']:
-        poses = np.array([by_token['ego_pose'][record['ego_pose_token']]['translation']
-                          for record in tables['sample_data'] if
-                          by_token['sample'][record['sample_token']]['scene_token'] == scene['token']])
-        assert masks[scene['log_token']].is_on_mask(poses[:, 0], poses[:, 1]).all()
 
 
 def test_quaternions_are_those_of_the_rotation():
@@ -271,49 +258,6 @@ def test_quaternions_are_those_of_the_rotation():
         found = nuscenes_scene.quaternion(pose)
         assert found[0] >= 0 and abs(np.linalg.norm(found) - 1) < 1e-12
         np.testing.assert_allclose(rotation_matrix(found), turn.as_matrix(), atol=1e-12)
-
-
-def test_points_are_counted_as_the_devkit_counts():
-    from nuscenes.utils.data_classes import Box
-    from nuscenes.utils.geometry_utils import points_in_box
-    from pyquaternion import Quaternion
-    rng = np.random.default_rng(0)
-    points = rng.uniform(-4, 4, (2000, 3)).astype(np.float32)
-    centre, size, yaw = rng.uniform(-2, 2, (20, 3)), rng.uniform(0.3, 4, (20, 3)), rng.uniform(-4, 4, 20)
-    counts = count_points(points, centre, size, yaw_matrices(yaw))
-    for row in range(20):
-        box = Box(centre[row], size[row], Quaternion(axis=(0, 0, 1), angle=yaw[row]))
-        assert counts[row] == points_in_box(box, points.T).sum()
-    assert counts.min() < 10 < 100 < counts.max()
-    corner = count_points(np.array([[1, 2, 0.5], [1, 2, 0.6]]), np.zeros((1, 3)), np.array([[4, 2, 1]]), np.eye(3)[None])
-    assert corner == [1]  # borders count
-
-
-def camera(depth):
-    return View(np.array([[0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 1], [0, 0, 0, 1.0]]),
-                np.array([[100, 0, 80], [0, 100, 45], [0, 0, 1.0]]), depth)
-
-
-def test_visibility_is_the_share_that_nothing_hides():
-    centre, size = np.array([20.0, 0, 1]), np.array([2.0, 4, 2])  # 2 m wide, ahead: its back is 18 m away
-    open_air = np.full((90, 160), np.inf)
-    assert visible_share(centre, size, 0.0, [camera(open_air)]) == pytest.approx(1)
-    behind = np.full((90, 160), 25.0)
-    assert visible_share(centre, size, 0.0, [camera(behind)]) == pytest.approx(1)
-    hidden = np.full((90, 160), 10.0)
-    assert visible_share(centre, size, 0.0, [camera(hidden)]) == 0
-    half = open_air.copy()
-    half[:, :80] = 10  # a wall before the left half
-    assert abs(visible_share(centre, size, 0.0, [camera(half)]) - 0.5) < 0.1
-    # A second camera that sees the hidden half cannot help: pixels count where they are largest. Outside the image:
-    assert visible_share(np.array([-20.0, 0, 1]), size, 0.0, [camera(open_air)]) == 0
-    aside = visible_share(np.array([20.0, 16.0, 1]), size, 0.0, [camera(open_air)])
-    assert 0 < aside < 1
-    # Its own object, which fills the box, hides nothing.
-    own = open_air.copy()
-    own[35:55, 70:90] = 18.0
-    assert visible_share(centre, size, 0.0, [camera(own)]) == pytest.approx(1)
-    assert visible_share(centre, size, 0.0, []) == 0
 
 
 @pytest.mark.parametrize('share, key', [(0, '1'), (0.39, '1'), (0.41, '2'), (0.7, '3'), (0.81, '4'), (1, '4')])
@@ -337,7 +281,8 @@ def test_calibration_is_the_rig(drawn_street, tables, by_token):
 
 
 def test_more_things_than_numbers_are_refused():
-    assert list(nuscenes_scene.thing_numbers(['a', 'b', 'a'])) == [1, 1, 2]
+    things = ['vehicle.car', 'human.pedestrian.adult', 'vehicle.car', 'human.pedestrian.child', 'animal']
+    assert list(nuscenes_scene.thing_numbers(things)) == [1, 1, 2, 2, 1]
     with pytest.raises(ValueError, match='999'):
         nuscenes_scene.thing_numbers(['vehicle.car'] * 1000)
 

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from ...files import write_atomic
+from ...label_spaces import NUSCENES_LIDARSEG
 from .nuscenes_annotations import annotate
 from .nuscenes_boxes import View
 from .nuscenes_taxonomy import LIDAR, VERSION_NAME, token
@@ -139,8 +140,9 @@ class Recorder:
                 Image.fromarray(self.street.image(channel, time)).save(content, **JPEG)
                 write_atomic(path, content.getvalue())
                 if shot.is_key:
-                    views[shot.keyframe].append(View(self.street.ego_pose(time) @ sensor.pose, sensor.intrinsic,
-                                                     self.street.depth(channel, time)))
+                    view = View(self.street.ego_pose(time) @ sensor.pose, sensor.intrinsic,
+                                self.street.depth(channel, time))
+                    views[shot.keyframe].append(view.thinned())
         return views
 
     def register(self, channel: str, shots: List[Shot], fileformat: str, suffix: str, height: int,
@@ -173,14 +175,20 @@ def recording(name: str, location: str) -> Tuple[str, str, int]:
 
 
 def thing_numbers(categories: List[str]) -> np.ndarray:
-    """(M,) number of each instance among those of its category in its scene, from 1; the same in all its frames."""
+    """(M,) number of each instance in its scene, from 1; the same in all its frames.
+
+    Those of one evaluation class (adults and children are both pedestrians) never share a number, so that labels
+    stay apart when categories are merged for the evaluation.
+    """
+    merged = {name: group or name for name, group in NUSCENES_LIDARSEG}
     count: Dict[str, int] = {}
     numbering = []
     for category in categories:
-        count[category] = count.get(category, 0) + 1
-        numbering.append(count[category])
+        group = merged[category]
+        count[group] = count.get(group, 0) + 1
+        numbering.append(count[group])
     if max(count.values(), default=0) > 999:
-        raise ValueError('a scene holds more than 999 instances of a category; panoptic labels have no number for them')
+        raise ValueError('a scene holds more than 999 instances of a class; panoptic labels have no numbers for them')
     return np.array(numbering, dtype=np.uint16)
 
 
