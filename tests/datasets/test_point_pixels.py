@@ -234,7 +234,7 @@ def check_augmented(found, out, corners):
     points, index = split_index(out['points'])
     points = points[:, :3].double().numpy()
     keys = pairs.camera * 2 ** 24 + pairs.row
-    which = np.searchsorted(keys, camera * 2 ** 24 + index[row])
+    which = np.searchsorted(keys, camera * 2 ** 24 + index[row]).clip(max=len(keys) - 1)
     assert np.array_equal(keys[which], camera * 2 ** 24 + index[row])
     matrices = np.stack(out['img_aug_matrix'])
     moved = pairs.pixel * matrices[pairs.camera][:, [0, 1], [0, 1]] + matrices[pairs.camera][:, :2, 2]
