@@ -2,6 +2,7 @@
 #   PYTHON=/path/to/python3.11   the interpreter to build .venv on      ARGS="-k voxel"   passed on to pytest or a demo
 #   INFO=/path/to/infos.pkl      the keyframe demo's info file          JOBS=2            test processes
 #   METHOD=ppt                   the demo of Point Prompt Training
+#   METHOD=street                the demo of a drawn street: lidarseg and detection
 PYTHON ?=
 ARGS ?=
 INFO ?=
@@ -36,7 +37,7 @@ test-full: setup  ## the test suite with compiled mmcv and the full-size tests
 	$(FULL_PY) -m pytest -n $(JOBS) --durations=25 --full $(ARGS)
 
 demo: setup  ## draw rooms, pre-train without labels, segment with few, from scratch and pre-trained, report (15 minutes)
-	@test -f tools/demo$(METHOD:%=_%).py || { echo "make demo: METHOD is 'ppt' or nothing, not '$(METHOD)'" >&2; exit 2; }
+	@test -f tools/demo$(METHOD:%=_%).py || { echo "make demo: METHOD is 'ppt', 'street' or nothing, not '$(METHOD)'" >&2; exit 2; }
 	$(VENV_PY) tools/demo$(METHOD:%=_%).py $(ARGS)
 
 demo-keyframe: setup  ## fine-tune mmdet3d's CenterPoint on one real keyframe (INFO=...) and draw what it finds

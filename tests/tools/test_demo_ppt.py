@@ -70,7 +70,7 @@ def test_make_knows_its_demos():
     """An unknown METHOD is refused before anything is set up."""
     done = subprocess.run(['make', '-C', str(ROOT), '-o', 'setup', 'demo', 'METHOD=none'], capture_output=True,
                           text=True)
-    assert done.returncode == 2 and "METHOD is 'ppt' or nothing, not 'none'" in done.stderr
+    assert done.returncode == 2 and "METHOD is 'ppt', 'street' or nothing, not 'none'" in done.stderr
 
 
 def test_a_work_dir_that_is_a_file(tmp_path):

@@ -39,14 +39,14 @@ def draw_keyframe(keyframe: Keyframe) -> Image.Image:
     ImageDraw.Draw(row).rectangle((0, 0, WIDTH, HEADER - 4), fill=(236, 238, 242))
     write_text(row, (GAP + 2, 3), keyframe.name, 17)
     write_text(row, (GAP + 190, 5), describe(keyframe), 15, FAINT)
-    colours = point_colours(keyframe)
+    colours, told = point_colours(keyframe), 'distance' if keyframe.label is None else 'class'
     for place, channel in enumerate(CAMERAS):
         left = GAP + place % COLUMNS * (CAMERA[0] + GAP)
         top = HEADER + place // COLUMNS * (CAPTION + CAMERA[1])
         _panel(row, (left, top), channel, _view(keyframe, channel, CAMERA, boxes=[(keyframe.boxes, None, 2)]))
         left = GAP + place * (SMALL[0] + GAP)
         picture = _view(keyframe, channel, SMALL, points=(keyframe.xyz, colours))
-        _panel(row, (left, POINTS_TOP), 'LiDAR points, by class' if not place and keyframe.label is not None else '', picture)
+        _panel(row, (left, POINTS_TOP), '' if place else f'LiDAR points, by {told}', picture)
     left = GAP
     for caption, picture in _clouds(keyframe, colours):
         _panel(row, (left, PANELS_TOP), caption, picture)
