@@ -23,6 +23,7 @@ model = dict(
         type='LanguageGuidedHead',
         in_channels=48,
         label_spaces=_base_.label_spaces,
+        lovasz_weight=1.,
         text_bank='{{$PRETRAIN3D_TEXT_BANK:hashed-ngrams}}'),
     keep_logits=False)
 train_dataloader = dict(

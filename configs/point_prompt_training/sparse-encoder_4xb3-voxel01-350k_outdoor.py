@@ -19,6 +19,7 @@ model = dict(
         type='LanguageGuidedHead',
         in_channels=96,
         label_spaces=_base_.label_spaces,
+        lovasz_weight=1.,
         text_bank='{{$PRETRAIN3D_TEXT_BANK:data/text_banks/clip_vitb16.npz}}'),
     keep_logits=False)
 # What lies outside the detector's range is left out by the data preprocessor, not brought onto a box, and all points of

@@ -23,6 +23,7 @@ model = dict(
         type='LanguageGuidedHead',
         in_channels=96,
         label_spaces=_base_.label_spaces,
+        lovasz_weight=1.,
         text_bank='{{$PRETRAIN3D_TEXT_BANK:data/text_banks/clip_vitb16.npz}}'),
     # Logits of every point are for test-time augmentation.
     keep_logits=False)

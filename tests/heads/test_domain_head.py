@@ -5,6 +5,7 @@ import torch
 import pretrain3d  # noqa: F401
 from mmdet3d.registry import DATASETS, MODELS
 from pretrain3d.label_spaces import LABEL_SPACES, UnknownNameError, class_text, get_label_space, stand_in_bank
+from pretrain3d.heads import lovasz_softmax
 from pretrain3d.label_spaces.space import fold
 
 SPACES = dict(ScanNet='ScanNet20', S3DIS='S3DIS13', Structured3D='Structured3D25')
@@ -39,6 +40,32 @@ def test_loss_is_the_mean_over_labelled_rows(kind):
     assert torch.allclose(loss, torch.stack(terms).mean(), atol=1e-12)
     loss.backward()
     assert all(parameter.grad is not None for parameter in head.parameters())
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_lovasz_is_the_mean_over_domains_that_have_labels(kind):
+    torch.manual_seed(0)
+    head = build(kind, lovasz_weight=0.5).double()
+    parts = {domain: (features.double(), labels) for domain, (features, labels) in batch(head).items()}
+    none = parts['Structured3D'][1]
+    terms = []
+    for domain, (features, labels) in parts.items():
+        number = len(head.class_names[domain])
+        if len(labels):
+            terms.append(lovasz_softmax(head(features, domain).softmax(1), labels, number))
+    losses = head.loss_by_domain(parts)
+    assert len(terms) == 2 and torch.allclose(losses['loss_lovasz'], 0.5 * (terms[0] + terms[1]) / 2, atol=1e-12)
+    sum(losses.values()).backward()
+    assert all(parameter.grad is not None for parameter in head.parameters())
+    # A domain without labels counts for nothing; a batch without any is 0, in the graph.
+    none.fill_(25)
+    assert torch.allclose(head.loss_by_domain(parts)['loss_lovasz'], 0.5 * terms[0], atol=1e-12)
+    empty = head.loss_by_domain({})
+    assert empty['loss_lovasz'] == 0
+    empty['loss_lovasz'].backward()
+    assert 'loss_lovasz' not in build(kind).loss_by_domain({})
+    with pytest.raises(ValueError, match='negative'):
+        build(kind, lovasz_weight=-1)
 
 
 @pytest.mark.parametrize('kind', KINDS)

@@ -10,13 +10,14 @@ from mmdet3d.registry import DATASETS, MODELS
 from pretrain3d.label_spaces import UnknownNameError, class_text, get_label_space
 from pretrain3d.label_spaces.space import fold, unknown
 
+from .lovasz import lovasz_softmax
 from .reduction import global_mean
 
 Classes = Union[str, Sequence[str]]
 
 
 class DomainHead(BaseModule):
-    """Class scores in the label space of a row's domain, and their cross-entropy.
+    """Class scores in the label space of a row's domain, their cross-entropy and, if wanted, Lovasz-softmax.
 
     With one domain it is a decode head of ``VoxelSegmentor``: ``forward(features)`` and ``loss(features, labels)``.
 
@@ -27,6 +28,7 @@ class DomainHead(BaseModule):
             METAINFO has them; without domains (a list or a type) where there is one. Labels count in that order.
             None: all classes of the label space, in its order.
         init_cfg: mmengine's.
+        lovasz_weight: factor of the Lovasz-softmax; 0 leaves it out.
 
     Attributes:
         class_names: domain -> names of the classes, as the label space spells them, in the order of the labels.
@@ -36,8 +38,11 @@ class DomainHead(BaseModule):
     """
 
     def __init__(self, label_spaces: Union[str, Mapping[str, str]], classes: Union[None, Classes, Mapping] = None,
-                 init_cfg: Optional[Dict] = None) -> None:
+                 init_cfg: Optional[Dict] = None, lovasz_weight: float = 0.) -> None:
         super().__init__(init_cfg)
+        if lovasz_weight < 0:
+            raise ValueError(f'lovasz_weight must not be negative, got {lovasz_weight}')
+        self.lovasz_weight = lovasz_weight
         if isinstance(label_spaces, str):
             label_spaces = {label_spaces: label_spaces}
         if not label_spaces:
@@ -118,18 +123,27 @@ class DomainHead(BaseModule):
 
         Returns:
             ``loss_ce``: mean over the labelled rows of all domains and ranks, each against the classes of its own
-            domain. Half precision is left for float32. Every parameter of the head is in the graph.
+            domain. ``loss_lovasz``, with ``lovasz_weight``: mean over the domains of each rank that have labelled
+            rows there, each sorted by itself. Half precision is left for float32. Every parameter of the head is in
+            the graph.
         """
         total = sum(parameter.sum() for parameter in self.parameters()) * 0
-        count = torch.zeros((), dtype=torch.int64, device=total.device)
+        lovasz, seen = total, torch.zeros((), dtype=torch.int64, device=total.device)
+        count = torch.zeros_like(seen)
         for domain, (features, labels) in parts.items():
             labels = self.check_labels(domain, features, labels)
             number = len(self.class_names[domain])
             logits = self.logits(features, domain)
             logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
             total = total + F.cross_entropy(logits, labels, ignore_index=number, reduction='sum')
-            count = count + (labels != number).sum()
-        return dict(loss_ce=global_mean(total, count))
+            own = (labels != number).sum()
+            count = count + own
+            if self.lovasz_weight:
+                lovasz, seen = lovasz + lovasz_softmax(logits.softmax(1), labels, number), seen + (own > 0)
+        losses = dict(loss_ce=global_mean(total, count))
+        if self.lovasz_weight:
+            losses['loss_lovasz'] = self.lovasz_weight * global_mean(lovasz, seen)
+        return losses
 
 
 def _resolve(space: str, classes: Optional[Classes]) -> Tuple[str, ...]:
@@ -155,12 +169,13 @@ class DecoupledHead(DomainHead):
 
     Args:
         in_channels: channels of the features.
-        label_spaces, classes, init_cfg: as of :class:`DomainHead`.
+        label_spaces, classes, init_cfg, lovasz_weight: as of :class:`DomainHead`.
     """
 
     def __init__(self, in_channels: int, label_spaces: Union[str, Mapping[str, str]],
-                 classes: Union[None, Classes, Mapping] = None, init_cfg: Optional[Dict] = None) -> None:
-        super().__init__(label_spaces, classes, init_cfg)
+                 classes: Union[None, Classes, Mapping] = None, init_cfg: Optional[Dict] = None,
+                 lovasz_weight: float = 0.) -> None:
+        super().__init__(label_spaces, classes, init_cfg, lovasz_weight)
         self.classifiers = nn.ModuleDict(
             {domain: _classifier(in_channels, len(names)) for domain, names in self.class_names.items()})
 
@@ -175,15 +190,16 @@ class UnionizedHead(DomainHead):
 
     Args:
         in_channels: channels of the features.
-        label_spaces, classes, init_cfg: as of :class:`DomainHead`.
+        label_spaces, classes, init_cfg, lovasz_weight: as of :class:`DomainHead`.
 
     Attributes:
         union: words of the classes, in the order in which the domains have them.
     """
 
     def __init__(self, in_channels: int, label_spaces: Union[str, Mapping[str, str]],
-                 classes: Union[None, Classes, Mapping] = None, init_cfg: Optional[Dict] = None) -> None:
-        super().__init__(label_spaces, classes, init_cfg)
+                 classes: Union[None, Classes, Mapping] = None, init_cfg: Optional[Dict] = None,
+                 lovasz_weight: float = 0.) -> None:
+        super().__init__(label_spaces, classes, init_cfg, lovasz_weight)
         union: Dict[str, str] = {}
         for domain in self.class_names:
             for text in self.texts(domain):

@@ -36,13 +36,14 @@ class LanguageGuidedHead(DomainHead):
         legacy_order: domains whose classes have the words against which Pointcept's released models were trained by
             mistake (S3DIS); only for their weights, which give a class its right label only so.
         init_cfg: mmengine's.
+        lovasz_weight: as of :class:`DomainHead`; only with InfoNCE.
     """
 
     def __init__(self, in_channels: int, label_spaces: Union[str, Mapping[str, str]], text_bank: str,
                  classes: Union[None, Classes, Mapping] = None, logit_scale: float = 100., eps: float = 1e-6,
                  criterion: Union[str, Mapping] = INFO_NCE, legacy_order: Sequence[str] = (),
-                 init_cfg: Optional[Dict] = None) -> None:
-        super().__init__(label_spaces, classes, init_cfg)
+                 init_cfg: Optional[Dict] = None, lovasz_weight: float = 0.) -> None:
+        super().__init__(label_spaces, classes, init_cfg, lovasz_weight)
         if isinstance(legacy_order, str):
             raise TypeError(f'legacy_order must be a list of domains, got {legacy_order!r}: write [{legacy_order!r}]')
         self.legacy_order = tuple(sorted(self.check_domain(domain) for domain in legacy_order))
@@ -50,6 +51,8 @@ class LanguageGuidedHead(DomainHead):
         self.logit_scale = logit_scale
         self.eps = eps
         self.criterion = build_criterion(criterion)
+        if lovasz_weight and self.criterion is not None:
+            raise ValueError(f'lovasz_weight goes with InfoNCE alone, the criterion is {criterion!r}: set it to 0')
         self.bank_source = dict(bank.source)
         if self.legacy_order:
             self.bank_source['legacy_order'] = list(self.legacy_order)
