@@ -165,6 +165,16 @@ def test_motion(street):
     assert moving > 50
 
 
+def test_the_road_is_measured_in_metres(street):
+    """Along the centre line, and beyond either end where it goes straight on, s is arc length."""
+    road = street._road
+    s = np.concatenate([np.linspace(-30, 30, 601), np.linspace(road.length - 30, road.length + 30, 601)]).reshape(2, -1)
+    steps = np.linalg.norm(np.diff(road.place(s, 0.0), axis=1), axis=2) / np.diff(s)
+    np.testing.assert_allclose(steps, 1.0, atol=2e-3)
+    left = road.place(50.0, 2.0) - road.place(50.0, 0.0)
+    np.testing.assert_allclose(left, 2 * np.array([-np.sin(road.heading(50.0)), np.cos(road.heading(50.0))]))
+
+
 def test_flow_is_the_integral_of_a_speed():
     flow = Flow(6.0, 0.5, 18.0, 1.0)
     times = np.linspace(0, 20, 20001)

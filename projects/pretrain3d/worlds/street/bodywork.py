@@ -82,5 +82,6 @@ def lamps(paints: Paints, front: float, back: float, half: float, z: float, size
 
 
 def plates(paints: Paints, front: float, back: float, z: float) -> List[Mesh]:
+    """Number plates before and behind."""
     white = paints((0.9, 0.9, 0.8), reflect=0.9)
     return [box((x - 0.015, -0.26, z), (x + 0.015, 0.26, z + 0.12), white) for x in (front, back)]

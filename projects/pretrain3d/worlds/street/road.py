@@ -51,7 +51,7 @@ class Road:
         """(..., 2) global position of road coordinates; straight on beyond the road's ends."""
         s, d = np.broadcast_arrays(np.asarray(s, np.float64), np.asarray(d, np.float64))
         heading = self.heading(s)
-        over = s - np.clip(s, 0, self.length)
+        over = s - np.clip(s, 0, self._s[-1])
         x = np.interp(s, self._s, self._xy[:, 0]) - d * np.sin(heading) + over * np.cos(heading)
         y = np.interp(s, self._s, self._xy[:, 1]) + d * np.cos(heading) + over * np.sin(heading)
         return np.stack([x, y], -1)
