@@ -120,25 +120,27 @@ def detected(shown: Sequence[Keyframe], runs: Runs) -> report.Html:
     """Boxes found beside the truth, from above and in the cameras ahead, and the table of classes."""
     run = runs[DETECTION]
     results = read_results(run.predictions / RESULTS)
-    parts, listed = [], detection_scores(run)
+    parts, labels, listed = [], [], detection_scores(run)
     for keyframe in shown:
         truth = named_boxes(keyframe.boxes)
         found = surest(results.get(keyframe.token, []), keyframe, len(truth))
         grey = np.full((len(keyframe.xyz), 3), 168.0)
-        above = [report.picture(draw_above(keyframe, grey, ABOVE, [(boxes, colour, 2)]), caption)
-                 for boxes, colour, caption in ((truth, TRUTH, f'{keyframe.name}, truth: {len(truth)} boxes'),
-                                                (found, FOUND, f'the {len(found)} surest found'))]
+        above = [report.picture(draw_above(keyframe, grey, ABOVE, [(boxes, None, 2)]), caption)
+                 for boxes, caption in ((truth, f'{keyframe.name}, truth: {len(truth)} boxes'),
+                                        (found, f'the {len(found)} surest found'))]
+        labels += [truth.label, found.label]
         both = draw_above(keyframe, grey, ABOVE, [(truth, TRUTH, 2), (found, FOUND, 2)])
         cameras = [report.picture(draw_camera(keyframe.cameras[channel], CAMERA,
                                               [(truth, TRUTH, 2), (found, FOUND, 2)]), channel)
                    for channel in AHEAD if channel in keyframe.cameras]
-        parts.append(report.gallery([*above, report.picture(both, 'both'), *cameras], 3))
+        parts.append(report.gallery([*above, report.picture(both, 'both: truth green, found orange'), *cameras], 3))
     rows = [(name, *(f'{value:.3f}' for value in values)) for name, values in detection_rows(listed)]
     told = ('The same keyframes. Of what the detector found only the surest boxes are drawn, as many as the '
             'annotations have; the score of a sure box may still be low after so short a training. The line ahead of a '
             'box is its heading.')
     return report.section(
-        'Detection', report.paragraph(told), report.legend([('truth', TRUTH), ('found', FOUND)]), *parts,
+        'Detection', report.paragraph(told), segmentation.class_legend(labels, SPACE),
+        report.legend([('truth', TRUTH), ('found', FOUND)]), *parts,
         report.paragraph("nuscenes-devkit's average precision of boxes whose centre lies within a distance of the "
                          f'true one. Errors of the boxes found: {errors_in_words(listed)}.'),
         report.table(('class', *(f'AP at {distance} m' for distance in DISTANCES), 'AP'), rows, totals=1))

@@ -169,8 +169,8 @@ def open_scans(root: Path):
         return HomeWorld(root)
     if (root / 'points').is_dir() or (root / 'records').is_dir():
         raise SceneError(f'{root}: nothing converted yet (no scannet_infos_*.pkl); run {CONVERT} to its end')
-    raise SceneError(f'{root}: not a world (no scans/, Area_*/ or scene_*/) and not a converted dataset (no infos of '
-                     'ScanNet, S3DIS or Structured3D)')
+    raise SceneError(f'{root}: not a world (no scans/, Area_*/, scene_*/ or v1.0-*/) and not a converted dataset (no '
+                     'infos of ScanNet, S3DIS or Structured3D)')
 
 
 def choose(source, wanted: Optional[List[str]], count: int) -> List[str]:

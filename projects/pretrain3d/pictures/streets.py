@@ -280,8 +280,9 @@ def read_results(path: Path) -> Dict[str, List[dict]]:
     """
     try:
         results = json.loads(Path(path).read_bytes())['results']
-        assert all(isinstance(rows, list) for rows in results.values())
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, AssertionError) as error:
+        if not all(isinstance(rows, list) for rows in results.values()):
+            raise ValueError('boxes are no list')
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise TableError(f'{path}: no result file of nuScenes ({error}); test again with format_only or '
                          'jsonfile_prefix of NuScenesMetric') from error
     return results
