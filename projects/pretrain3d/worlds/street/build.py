@@ -92,16 +92,15 @@ def _draw_all(root: Path, chosen: List[str], preset: StreetPreset, seed: int, jo
               progress: Optional[Callable[[int, int], None]], variant: str) -> List[Any]:
     """The records of all scenes, in order."""
     arguments = [(root, name, preset, seed, variant) for name in chosen]
-    parts = []
     if jobs <= 1:
-        drawn: Iterable[Any] = (draw_scene(*argument) for argument in arguments)
-        return _collect(drawn, len(chosen), progress)
+        return _collect((draw_scene(*argument) for argument in arguments), len(chosen), progress)
     with ProcessPoolExecutor(min(jobs, len(chosen)), initializer=end_with, initargs=(os.getpid(), )) as pool:
-        parts = _collect(pool.map(draw_scene, *zip(*arguments)), len(chosen), progress)
-    return parts
+        # After an error map cancels what was not begun, so that a full disk is told of soon.
+        return _collect(pool.map(draw_scene, *zip(*arguments)), len(chosen), progress)
 
 
 def _collect(drawn: Iterable[Any], count: int, progress: Optional[Callable[[int, int], None]]) -> List[Any]:
+    """All of ``drawn``, telling ``progress`` of each."""
     parts = []
     for records in drawn:
         parts.append(records)
