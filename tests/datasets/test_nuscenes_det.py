@@ -1,5 +1,6 @@
 """nuScenes for detection through its base config: boxes, sweeps, the release, fewer scenes, infos that do not fit."""
 import pickle
+import shutil
 import sys
 from pathlib import Path
 
@@ -56,6 +57,30 @@ def test_sweeps_carry_their_age(config):
     """The third keyframe of a scene has four earlier sweeps, 0.25 s apart."""
     made = build(config, 'val')[2]['inputs']['points']
     assert np.allclose(np.unique(made[:, 4].numpy().round(4)), [0, 0.25, 0.5, 0.75, 1])
+
+
+@pytest.mark.parametrize('damage, error, message', [
+    ('missing', FileNotFoundError, 'sweep file .*LIDAR_TOP__3.pcd.bin does not exist: complete the download'),
+    ('torn', ValueError, 'sweep file .*LIDAR_TOP__3.pcd.bin does not hold whole points of 5'),
+    ('bytes', ValueError, 'LIDAR_TOP__3.pcd.bin does not hold whole points of 5'),
+    ('nan', ValueError, 'LIDAR_TOP__3.pcd.bin has points with NaN'), ('empty', None, '')])
+def test_bad_sweeps_are_named_and_empty_ones_add_nothing(config, root, tmp_path, damage, error, message):
+    shutil.copytree(root / 'sweeps' / 'LIDAR_TOP', tmp_path / 'sweeps')
+    path = tmp_path / 'sweeps' / 'scene-0103__LIDAR_TOP__3.pcd.bin'
+    points = np.fromfile(path, np.float32)
+    if damage == 'missing':
+        path.unlink()
+    elif damage == 'bytes':
+        path.write_bytes(path.read_bytes()[:-2])
+    else:
+        {'torn': points[:-3], 'nan': np.where(np.arange(len(points)) == 6, np.nan, points).astype(np.float32),
+         'empty': points[:0]}[damage].tofile(path)
+    data = build(config, 'val', data_prefix=dict(config.data_prefix, sweeps=str(tmp_path / 'sweeps')))
+    if error is None:
+        assert np.allclose(np.unique(data[2]['inputs']['points'][:, 4].numpy().round(4)), [0, 0.5, 0.75, 1])
+        return
+    with pytest.raises(error, match=message):
+        data[2]
 
 
 def test_the_release_is_the_infos_own(config, root):

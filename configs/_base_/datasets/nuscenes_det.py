@@ -19,7 +19,7 @@ load_steps = [
     dict(type='LoadPointsChecked', coord_type='LIDAR', load_dim=5, use_dim=5),
     # Of up to nine of ten earlier sweeps, as many as there are.
     dict(
-        type='LoadPointsFromMultiSweeps', sweeps_num=9, use_dim=[0, 1, 2, 3, 4], pad_empty_sweeps=True,
+        type='LoadSweepsChecked', sweeps_num=9, use_dim=[0, 1, 2, 3, 4], pad_empty_sweeps=True,
         remove_close=True),
 ]
 test_load_steps = [load_steps[0], dict(**load_steps[1], test_mode=True)]
