@@ -123,6 +123,7 @@ def detected(shown: Sequence[Keyframe], runs: Runs) -> report.Html:
     parts, labels, listed = [], [], detection_scores(run)
     for keyframe in shown:
         truth = named_boxes(keyframe.boxes)
+        truth = truth.keep(truth.points_in > 0)  # the others are not asked for
         found = surest(results.get(keyframe.token, []), keyframe, len(truth))
         grey = np.full((len(keyframe.xyz), 3), 168.0)
         above = [report.picture(draw_above(keyframe, grey, ABOVE, [(boxes, None, 2)]), caption)
@@ -135,9 +136,9 @@ def detected(shown: Sequence[Keyframe], runs: Runs) -> report.Html:
                    for channel in AHEAD if channel in keyframe.cameras]
         parts.append(report.gallery([*above, report.picture(both, 'both: truth green, found orange'), *cameras], 3))
     rows = [(name, *(f'{value:.3f}' for value in values)) for name, values in detection_rows(listed)]
-    told = ('The same keyframes. Of what the detector found only the surest boxes are drawn, as many as the '
-            'annotations have; the score of a sure box may still be low after so short a training. The line ahead of a '
-            'box is its heading.')
+    told = ('The same keyframes. Of what the detector found only the surest boxes are drawn, as many as there are true '
+            'ones with LiDAR points in them; the score of a sure box may still be low after so short a training. The '
+            'line ahead of a box is its heading.')
     return report.section(
         'Detection', report.paragraph(told), segmentation.class_legend(labels, SPACE),
         report.legend([('truth', TRUTH), ('found', FOUND)]), *parts,

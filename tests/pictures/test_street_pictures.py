@@ -65,7 +65,7 @@ def test_boxes_hold_their_points_in_the_frame_of_the_vehicle(made, keyframe):
         assert (np.abs(own) < 0.4501).all()
         # One keyframe, half a second, after the start.
         assert box.centre[0] == pytest.approx(np.add(place, [(speed - made.SPEED) * 0.5, 0, 0]), abs=1e-6)
-        assert box.size[0] == pytest.approx([size[1], size[0], size[2]])
+        assert box.size[0] == pytest.approx([size[1], size[0], size[2]]) and box.points_in[0] == count
     flat = keyframe.label == SPACE.index('driveable_surface')
     assert flat.sum() == 390 and np.abs(keyframe.xyz[flat, 2]).max() < 1e-3
     names = [SPACE.classes[label] for label in named_boxes(keyframe.boxes).label]

@@ -228,4 +228,4 @@ def _box_colours(boxes: Boxes) -> List[tuple]:
 def _ego_boxes() -> Boxes:
     back, front, half = EGO
     return Boxes(np.array([[(back + front) / 2, 0, 0.8]]), np.array([[front - back, 2 * half, 1.5]]), np.eye(3)[None],
-                 np.array([SPACE.ignore_index]), np.ones(1))
+                 np.array([SPACE.ignore_index]), np.ones(1), np.ones(1, np.int64))

@@ -29,12 +29,14 @@ class Boxes:
     Attributes:
         centre: (B, 3) metres. size: (B, 3) along the box's own x (its heading), y and z. axes: (B, 3, 3) whose columns
             are its x, y and z. label: (B,) of ``SPACE``, ignore index for categories without a class. score: (B,).
+        points_in: (B,) LiDAR points in it as annotated, 1 for boxes that were found.
     """
     centre: np.ndarray
     size: np.ndarray
     axes: np.ndarray
     label: np.ndarray
     score: np.ndarray
+    points_in: np.ndarray
 
     def __len__(self) -> int:
         return len(self.centre)
@@ -269,7 +271,8 @@ def make_boxes(rows: Sequence[Mapping[str, Any]], names: Sequence[Optional[str]]
     size = np.array([row['size'] for row in rows], float).reshape(-1, 3)[:, [1, 0, 2]]
     label = np.array([SPACE.ignore_index if name is None else SPACE.index(name) for name in names], np.int64)
     score = np.array([row.get('detection_score', 1.0) for row in rows], float)
-    return Boxes(poses[:, :3, 3], size, poses[:, :3, :3], label, score)
+    points = np.array([row.get('num_lidar_pts', 1) for row in rows], np.int64)
+    return Boxes(poses[:, :3, 3], size, poses[:, :3, :3], label, score, points)
 
 
 def read_results(path: Path) -> Dict[str, List[dict]]:
