@@ -153,7 +153,7 @@ def rates(name, epochs, length=10):
             groups = wrapper.optimizer.param_groups
             momentum = groups[0]['betas'][0] if 'betas' in groups[0] else groups[0]['momentum']
             found.append((groups[0]['lr'], groups[-1]['lr'], momentum))
-        wrapper.optimizer.step()
+        wrapper.step()
         for scheduler in schedulers:
             if not scheduler.by_epoch or (step + 1) % length == 0:
                 scheduler.step()
