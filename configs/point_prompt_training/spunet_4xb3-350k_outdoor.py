@@ -27,6 +27,18 @@ model = dict(
         text_bank='{{$PRETRAIN3D_TEXT_BANK:data/text_banks/clip_vitb16.npz}}'),
     # Logits of every point are for test-time augmentation.
     keep_logits=False)
+# Tested on what it is trained on: far points stand on the box there, too, and get a prediction.
+val_dataloader = dict(
+    dataset=dict(
+        datasets=[
+            dict(
+                **_base_.datasets[name],
+                **_base_.val_splits[name],
+                pipeline=_base_.load_steps[name] + [
+                    dict(type='ClipPoints', point_cloud_range=_base_.point_clip_ranges[name]), _base_.pack_steps[name]],
+                test_mode=True) for name in _base_.ratios
+        ]))
+test_dataloader = val_dataloader
 custom_hooks = [dict(type='ConfigCheckHook'), dict(type='InputCheckHook'), dict(type='DomainCheckHook')]
 default_hooks = dict(checkpoint=dict(by_epoch=False, interval=35000))
 log_processor = dict(by_epoch=False)

@@ -148,6 +148,9 @@ def test_spunet_outdoors_has_the_papers_settings(name, monkeypatch):
         assert kinds[-1] == 'PackPretrain3DInputs' and dataset.pipeline[-1].domain == domain
         assert kinds[4:] == ['RandomRotatePoints', 'ClipPoints', 'GlobalRotScaleTrans', 'RandomFlipPoints',
                              'RandomJitterPoints', 'GridSamplePoints', 'PackPretrain3DInputs']
+    for domain, dataset in zip(cfg.ratios, cfg.test_dataloader.dataset.datasets):
+        clip, = (step for step in dataset.pipeline if step['type'] == 'ClipPoints')
+        assert clip.point_cloud_range == cfg.point_clip_ranges[domain] and dataset.test_mode
     with torch.device('meta'):
         model = MODELS.build(cfg.model.backbone)
     assert model.prompts.names == ('nuScenes', 'SemanticKITTI')

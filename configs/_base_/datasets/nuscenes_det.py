@@ -5,8 +5,8 @@
 # train_dataloader.dataset.frames=5% takes every 20th keyframe of all scenes instead
 data_root = '{{$PRETRAIN3D_NUSCENES:data/nuscenes}}'
 point_cloud_range = [-51.2, -51.2, -5., 51.2, 51.2, 3.]
-# mmdet3d's order, which the info files have too. CenterPoint numbers classes in the order of its tasks: its recipes say so
-# by metainfo.classes.
+# mmdet3d's order, which the info files have too. CenterPoint numbers classes in the order of its tasks: its recipes
+# say so by metainfo.classes.
 class_names = [
     'car', 'truck', 'trailer', 'bus', 'construction_vehicle', 'bicycle', 'motorcycle', 'pedestrian', 'traffic_cone',
     'barrier'
