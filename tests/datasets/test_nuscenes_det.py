@@ -112,6 +112,27 @@ def test_truth_fed_as_prediction_through_the_configs_own_metric(config, root):
             assert scores[name] == pytest.approx(1, abs=1e-3), scores
 
 
+def test_a_detector_that_finds_nothing_scores_nothing(config):
+    """nuscenes-devkit ends with "Invalid box type: None"."""
+    from mmdet3d.structures import LiDARInstance3DBoxes
+    data = build(config, 'val')
+    nothing = dict(bboxes_3d=LiDARInstance3DBoxes(torch.zeros(0, 9), box_dim=9), scores_3d=torch.zeros(0),
+                   labels_3d=torch.zeros(0, dtype=torch.long))
+    for kind in ('NuScenesDevkitMetric', 'NuScenesMetric'):
+        metric = METRICS.build(dict(config.val_evaluator, type=kind))
+        metric.dataset_meta = data.metainfo
+        for index in range(len(data)):
+            metric.process({}, [dict(pred_instances_3d=nothing, pred_instances=dict(),
+                                     sample_idx=data.get_data_info(index)['sample_idx'])])
+        if kind == 'NuScenesMetric':
+            with pytest.raises(Exception, match='Invalid box type'):
+                metric.evaluate(len(data))
+            continue
+        scores = metric.evaluate(len(data))
+        for name in ('mAP', 'NDS'):
+            assert scores[f'NuScenes metric/pred_instances_3d_NuScenes/{name}'] == 0
+
+
 def test_instances_have_attributes_for_our_metric(config):
     info = build(config, 'val').get_data_info(0)
     assert [one['attribute_name'] for one in info['instances']] == [held[1] for held in OBJECTS]

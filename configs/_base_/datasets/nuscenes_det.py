@@ -68,5 +68,5 @@ test_dataloader = val_dataloader
 
 # The devkit's tables are read from the release that the info files name.
 val_evaluator = dict(
-    type='NuScenesMetric', data_root=data_root, ann_file=data_root + '/nuscenes_infos_val.pkl', metric='bbox')
+    type='NuScenesDevkitMetric', data_root=data_root, ann_file=data_root + '/nuscenes_infos_val.pkl', metric='bbox')
 test_evaluator = val_evaluator
