@@ -47,7 +47,9 @@ optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=5e-3, weight_decay=0.01),
     paramwise_cfg=dict(
-        custom_keys=dict(prompts=dict(lr_mult=0.1), modulation=dict(lr_mult=0.1), adapters=dict(lr_mult=0.1))))
+        custom_keys=dict(
+            prompts=dict(lr_mult=0.1), modulation=dict(lr_mult=0.1), adapters=dict(lr_mult=0.1),
+            **{'modulation.bias': dict(lr_mult=1.)})))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.04, end=warm_up, by_epoch=False),
     dict(

@@ -9,11 +9,13 @@ import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.hub import get_config
+from mmengine.optim import build_optim_wrapper
 from mmengine.runner import Runner
 from outdoor_files import write_nuscenes, write_semantickitti
 
 import pretrain3d  # noqa: F401
 from mmdet3d.registry import MODELS
+from pretrain3d.backbones import convert
 from pretrain3d.engine.weights import load_weights
 
 ROOT = Path(__file__).resolve().parents[2] / 'configs'
@@ -155,6 +157,23 @@ def test_spunet_outdoors_has_the_papers_settings(name, monkeypatch):
         model = MODELS.build(cfg.model.backbone)
     assert model.prompts.names == ('nuScenes', 'SemanticKITTI')
     assert model.in_channels == 4
+
+
+@pytest.mark.parametrize('name', [*JOINT.values(), 'spunet_4xb3-350k_outdoor.py'])
+def test_only_what_prompts_add_learns_slower(name):
+    """Not a norm's own scale and shift."""
+    cfg = Config.fromfile(str(ROOT / 'point_prompt_training' / name))
+    domains = ('nuScenes', 'SemanticKITTI')
+    plain = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4))
+    model = torch.nn.ModuleDict(dict(backbone=convert(plain, domains)))
+    rate = cfg.optim_wrapper.optimizer.lr
+    groups = build_optim_wrapper(model, cfg.optim_wrapper).optimizer.param_groups
+    names = [name for name, _ in model.named_parameters()]
+    rates = {name: group['lr'] / rate for name, group in zip(names, groups)}
+    assert len(names) == len(groups)
+    slow = {name for name in names if 'prompts' in name or name.endswith('modulation.weight')}
+    assert len(slow) == 3
+    assert rates == pytest.approx({name: 0.1 if name in slow else 1 for name in names})
 
 
 @pytest.mark.parametrize('size', JOINT)
