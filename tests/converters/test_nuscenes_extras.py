@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 from nuscenes.nuscenes import NuScenes
-from nuscenes_tables import CAMERAS, SCENES, VERSION, cloud, prepare, write_tables
+from nuscenes_tables import CAMERAS, SCENES, SIZE, VERSION, cloud, prepare, write_tables
 from pretrain3d.converters.nuscenes.extras import (_sweep, add_extras, find_lost, leave_out, read_infos, read_release,
                                                    sensor2global, write_infos)
 from pretrain3d.converters.nuscenes.tables import TableError
@@ -102,6 +102,14 @@ def test_camera_sweeps_are_earlier_frames_seen_from_the_keyframes_lidar(extended
                 assert np.abs(np.array(entry['ego2global'])[:3, 3] - devkit.get(
                     'ego_pose', row['ego_pose_token'])['translation']).max() < 1e-6
     assert lengths == {0, 2, 4}
+
+
+@pytest.mark.parametrize('sweeps', [0, 5])
+def test_images_say_the_size_that_was_recorded(plain, made, sweeps):
+    add_extras(plain['val'], read_release(made, VERSION, sweeps > 0), 'val', sweeps=sweeps)
+    for info in plain['val']['data_list']:
+        entries = [*info['images'].values(), *(one for some in info.get('camera_sweeps', {}).values() for one in some)]
+        assert len(entries) >= 6 and {(entry['width'], entry['height']) for entry in entries} == {SIZE}
 
 
 def test_a_sweep_at_the_keyframe_would_be_mmdet3ds_entry(plain, release):

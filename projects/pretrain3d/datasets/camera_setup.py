@@ -38,9 +38,9 @@ def read_size(path: str) -> Tuple[int, int]:
 
 
 def camera_label(results: dict, name: str) -> str:
-    """How to name a camera of a sample in an error."""
+    """How to name a camera of a sample in an error: by its file, and by that alone, which may be noted as a bad one."""
     path = results['images'][name].get('img_path')
-    return f'{sample_name(results)}, camera {name}' + (f' ({path})' if path else '')
+    return f'camera {name} ({path})' if path else f'{sample_name(results)}, camera {name}'
 
 
 def recorded_size(results: dict, name: str) -> Tuple[int, int]:

@@ -19,7 +19,7 @@ from mmcv.transforms import BaseTransform
 
 from mmdet3d.registry import TRANSFORMS
 
-from .camera_setup import camera_label, recorded_size
+from .camera_setup import recorded_size
 from .cameras import square_matrix
 from .point_index import follow_index, sample_name, split_index
 
@@ -178,8 +178,8 @@ class FindPointPixels(BaseTransform):
         try:
             matrix = projection(results['images'][name])
         except KeyError as error:
-            raise KeyError(f'{camera_label(results, name)} has no lidar2img, nor cam2img and lidar2cam (missing '
-                           f'{error}): mend the info file') from None
+            raise KeyError(f'{sample_name(results)}, camera {name} has no lidar2img, nor cam2img and lidar2cam '
+                           f'(missing {error}): mend the info file') from None
         size = recorded_size(results, name)
         if 'lidar_aug_matrix' in results and 'img_aug_matrix' in results:
             # UpdateCameras has moved the pixels as well; pairs are kept in those of the recorded image.

@@ -51,7 +51,7 @@ def read_release(root: Path, version: str, sweeps: bool = True) -> Release:
         channel = names.get(mount['sensor_token'])
         if channel == LIDAR and row['is_key_frame']:
             release.lidars[row['sample_token']] = row
-        elif channel in CAMERAS and sweeps:
+        elif channel in CAMERAS and (sweeps or row['is_key_frame']):
             release.frames[row['token']] = row
     sample_of = {row['token']: sample for sample, row in release.lidars.items()}
     for kind in LABELS:
@@ -121,8 +121,9 @@ def _sweep(row: dict, release: Release, lidar2global: np.ndarray) -> dict:
     mount = look_up(release.mounts, row['calibrated_sensor_token'], 'calibrated_sensor')
     pose = look_up(release.poses, row['ego_pose_token'], 'ego_pose')
     lidar2cam = np.linalg.inv(sensor2global(row, release)) @ lidar2global
-    return dict(img_path=row['filename'], cam2img=mount['camera_intrinsic'], sample_data_token=row['token'],
-                timestamp=row['timestamp'] / 1e6, cam2ego=rigid(mount['translation'], mount['rotation']).tolist(),
+    return dict(img_path=row['filename'], width=row['width'], height=row['height'], cam2img=mount['camera_intrinsic'],
+                sample_data_token=row['token'], timestamp=row['timestamp'] / 1e6,
+                cam2ego=rigid(mount['translation'], mount['rotation']).tolist(),
                 ego2global=rigid(pose['translation'], pose['rotation']).tolist(), lidar2cam=lidar2cam.tolist())
 
 
@@ -131,7 +132,8 @@ def add_extras(infos: dict, release: Release, source: str, sweeps: int = 5) -> N
 
     Keys of a frame: ``scene_name``, ``scene_index`` (place in the scene table), ``pts_semantic_mask_path`` and
     ``pts_panoptic_mask_path`` (file names, which lie in lidarseg/<version> and panoptic/<version>), ``camera_sweeps``
-    (:func:`camera_sweeps`); of an instance: ``attribute_name``.
+    (:func:`camera_sweeps`); of an instance: ``attribute_name``; of an image: ``width`` and ``height`` as recorded, by
+    which a file of another size is told.
     """
     for info in infos['data_list']:
         name, place = look_up(release.scenes, look_up(release.samples, info['token'], 'sample'), 'scene')
@@ -139,6 +141,11 @@ def add_extras(infos: dict, release: Release, source: str, sweeps: int = 5) -> N
         if 'instances' in info:
             for instance, attribute in zip(info['instances'], attribute_names(info, release, source)):
                 instance['attribute_name'] = attribute
+        for image in info.get('images', {}).values():
+            row = look_up(release.frames, image['sample_data_token'], 'sample_data')
+            for key in ('width', 'height'):  # anew, so that a second run gives the same bytes
+                image.pop(key, None)
+                image[key] = row[key]
         for kind, key in KEYS.items():
             info.pop(key, None)
             if info['token'] in release.labels.get(kind, {}):
