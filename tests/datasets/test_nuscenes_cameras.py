@@ -119,6 +119,36 @@ def test_pretraining_needs_no_labels(config, root, tmp_path):
     assert torch.equal(out['voxels']['coors'][:, 0].unique(), torch.arange(3, dtype=torch.int32))
 
 
+def test_labels_that_are_loaded_must_be_there(config, root, tmp_path):
+    from pretrain3d.converters.nuscenes.extras import read_infos, write_infos
+    from pretrain3d.datasets.info_check import InfoFileError
+    infos = read_infos(root / 'nuscenes_infos_train.pkl')
+    del infos['data_list'][0]['pts_semantic_mask_path']
+    write_infos(tmp_path / 'some.pkl', infos)
+    assert len(build(config, ann_file=str(tmp_path / 'some.pkl'))) == 5
+    for info in infos['data_list'][1:]:
+        del info['pts_semantic_mask_path']
+    write_infos(tmp_path / 'none.pkl', infos)
+    with pytest.raises(InfoFileError, match='none.pkl names no label files.*nuscenes_extras.py'):
+        build(config, ann_file=str(tmp_path / 'none.pkl'))
+    assert len(build(config, ann_file=str(tmp_path / 'none.pkl'), pipeline=config.pretrain_pipeline)) == 6
+
+
+def test_an_image_of_another_size_is_told(config, root, tmp_path):
+    """Even where its middle is about that of the recorded one."""
+    from PIL import Image
+    other = tmp_path / 'nuscenes'
+    shutil.copytree(root, other, ignore=shutil.ignore_patterns('panoptic', 'sweeps', '*database*'))
+    dataset = build(config, data_root=str(other))
+    Image.new('RGB', (150, 90)).save(dataset.get_data_info(0)['images']['CAM_BACK']['img_path'])
+    with pytest.raises(ValueError, match='CAM_BACK.*recorded with 160 x 90 pixels.*the file has 150 x 90'):
+        dataset[0]
+    from pretrain3d.datasets.bad_samples import Policy, guard, read_records
+    guard(dataset, Policy('skip', 1, str(tmp_path / 'noted')))
+    path = dataset.get_data_info(0)['images']['CAM_BACK']['img_path']
+    assert dataset[0] and next(iter(read_records(tmp_path / 'noted')))['files'] == [path]
+
+
 def test_a_lost_image_follows_the_policy_of_bad_samples(config, root, tmp_path):
     from pretrain3d.datasets.bad_samples import Policy, guard, read_records
     broken = tmp_path / 'nuscenes'

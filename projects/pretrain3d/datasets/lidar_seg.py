@@ -6,7 +6,7 @@ from typing import Any, Dict, List, Optional
 import numpy as np
 from mmengine.logging import print_log
 
-from mmdet3d.datasets import Seg3DDataset
+from mmdet3d.datasets import Det3DDataset, Seg3DDataset
 from pretrain3d.label_spaces import LabelSpace
 
 from .info_check import InfoFileError
@@ -74,18 +74,26 @@ class LidarSegDataset(SubsetMixin, Seg3DDataset):
         Raises:
             InfoFileError: None has.
         """
-        infos = super().filter_data()
-        steps = getattr(self.pipeline, 'transforms', ())
-        wanted = [key for key, flag in (('pts_semantic_mask_path', 'with_seg_3d'),
-                                        ('pts_panoptic_mask_path', 'with_panoptic_3d'))
-                  if any(getattr(step, flag, False) for step in steps)]
-        labelled = [info for info in infos if all(key in info for key in wanted)]
-        if infos and not labelled:
-            raise InfoFileError(f'{self.ann_file} names no label files ({", ".join(wanted)}): {self.LABELS_MEND}')
-        if len(labelled) < len(infos):
-            print_log(f'{type(self).__name__}: {len(infos) - len(labelled)} of {len(infos)} samples of {self.ann_file} '
-                      'have no labels and are left out', 'current', logging.WARNING)
-        return labelled
+        return keep_labelled(self, super().filter_data(), self.LABELS_MEND)
 
     # What to do about an info file without labels.
     LABELS_MEND = 'make it again from a complete download'
+
+
+def keep_labelled(dataset: Det3DDataset, infos: List[dict], mend: str) -> List[dict]:
+    """Those of ``infos`` that name the label files which the pipeline of ``dataset`` loads; others are counted.
+
+    Raises:
+        InfoFileError: None does; ``mend`` says what to do.
+    """
+    steps = getattr(dataset.pipeline, 'transforms', ())
+    wanted = [key for key, flag in (('pts_semantic_mask_path', 'with_seg_3d'),
+                                    ('pts_panoptic_mask_path', 'with_panoptic_3d'))
+              if any(getattr(step, flag, False) for step in steps)]
+    labelled = [info for info in infos if all(key in info for key in wanted)]
+    if infos and not labelled:
+        raise InfoFileError(f'{dataset.ann_file} names no label files ({", ".join(wanted)}): {mend}')
+    if len(labelled) < len(infos):
+        print_log(f'{type(dataset).__name__}: {len(infos) - len(labelled)} of {len(infos)} samples of '
+                  f'{dataset.ann_file} have no labels and are left out', 'current', logging.WARNING)
+    return labelled

@@ -1,13 +1,15 @@
 """nuScenes keyframes with everything that was taken of them: points, six images, boxes, lidarseg."""
 import os.path as osp
-from typing import Optional
+from typing import List, Optional
 
 import numpy as np
 
 from mmdet3d.registry import DATASETS
 from pretrain3d.label_spaces import NUSCENES_LIDARSEG, get_label_space
 
+from .lidar_seg import keep_labelled
 from .nuscenes_det import NuScenesDet10Dataset
+from .nuscenes_seg import EXTRAS
 
 
 @DATASETS.register_module()
@@ -16,7 +18,7 @@ class NuScenesCamerasDataset(NuScenesDet10Dataset):
 
     Boxes are loaded by ``LoadAnnotations3D``, points' classes (``with_seg_3d=True``) by ``LoadAnnotationsChecked`` and
     ``PointSegClassMapping``: 16 classes, everything else is ``ignore_index`` 16. Info files without boxes or label
-    files will do where the pipeline loads none.
+    files will do where the pipeline loads none; where it loads labels, frames without are left out and counted.
 
     ``{version}`` in a folder of ``data_prefix`` stands for the release that the info file is of.
 
@@ -41,6 +43,14 @@ class NuScenesCamerasDataset(NuScenesDet10Dataset):
             folder = self.data_prefix.get('pts_semantic_mask', '').replace('{version}', version)
             info['pts_semantic_mask_path'] = osp.join(folder, info['pts_semantic_mask_path'])
         return super().parse_data_info(info)
+
+    def filter_data(self) -> List[dict]:
+        """Samples that have the labels which the pipeline loads.
+
+        Raises:
+            InfoFileError: None has.
+        """
+        return keep_labelled(self, super().filter_data(), EXTRAS)
 
     def get_data_info(self, index: int) -> dict:
         """The sample, with the class of every raw id of its label file."""
