@@ -133,6 +133,21 @@ def test_a_detector_that_finds_nothing_scores_nothing(config):
             assert scores[f'NuScenes metric/pred_instances_3d_NuScenes/{name}'] == 0
 
 
+def test_a_part_of_the_split_is_told(config):
+    from mmdet3d.structures import LiDARInstance3DBoxes
+    data = build(config, 'val', frames='50%')
+    assert len(data) == 2
+    metric = METRICS.build(config.val_evaluator)
+    metric.dataset_meta = data.metainfo
+    box = LiDARInstance3DBoxes(torch.tensor([[5., 0, 0, 4, 2, 2, 0, 0, 0]]), box_dim=9)
+    for index in range(len(data)):
+        metric.process({}, [dict(pred_instances_3d=dict(
+            bboxes_3d=box, scores_3d=torch.ones(1), labels_3d=torch.zeros(1, dtype=torch.long)),
+            pred_instances=dict(), sample_idx=data.get_data_info(index)['sample_idx'])])
+    with pytest.raises(ValueError, match='validation split of v1.0-mini.*scores whole splits.*NuScenesInfoMetric'):
+        metric.evaluate(len(data))
+
+
 def test_instances_have_attributes_for_our_metric(config):
     info = build(config, 'val').get_data_info(0)
     assert [one['attribute_name'] for one in info['instances']] == [held[1] for held in OBJECTS]

@@ -10,11 +10,22 @@ from mmdet3d.registry import METRICS
 class NuScenesDevkitMetric(NuScenesMetric):
     """mmdet3d's ``NuScenesMetric``, with the same arguments and scores; without a single box the scores are those of
     finding nothing, where nuscenes-devkit says "Invalid box type: None" and the training ends.
+
+    The devkit scores whole splits; keyframes of a part are an error that says so.
     """
 
     def _evaluate_single(self, *args: Any, **kwargs: Any) -> Dict[str, float]:
-        with _no_boxes_have_a_field_too():
-            return super()._evaluate_single(*args, **kwargs)
+        try:
+            with _no_boxes_have_a_field_too():
+                return super()._evaluate_single(*args, **kwargs)
+        except AssertionError as error:
+            if "doesn't match samples in predictions" not in str(error):
+                raise
+            raise ValueError(
+                f'the tested keyframes are not those of the validation split of {self.version} in {self.data_root}, '
+                f'and nuscenes-devkit scores whole splits: test without scenes, frames and indices, make '
+                f'{self.ann_file} again if frames were left out of it, or use NuScenesInfoMetric, which scores from '
+                'the info file alone') from error
 
 
 @contextlib.contextmanager
