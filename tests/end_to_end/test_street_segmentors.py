@@ -25,7 +25,7 @@ RECIPES = sorted(path.relative_to(CONFIGS).as_posix() for name in ('nuscenes16',
                  for path in CONFIGS.rglob(f'*_{name}.py'))
 # Steps of chance, and the one that leaves out points.
 CHANCE = {'RandomRotatePoints', 'GlobalRotScaleTrans', 'RandomFlipPoints', 'RandomJitterPoints', 'GridSamplePoints'}
-SWEEPS = [path for name in ('nuscenes/benchmarks/*lidarseg*', 'semantickitti/benchmarks/*')
+SWEEPS = [path for name in ('nuscenes/benchmarks/*', 'semantickitti/benchmarks/*')
           for path in sorted(CONFIGS.glob(f'{name}.yaml'))]
 
 

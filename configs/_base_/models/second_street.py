@@ -13,5 +13,5 @@ model = dict(
         feat_channels=64,
         anchor_generator=dict(
             ranges=[[*_base_.area[:2], bottom, *_base_.area[3:5], bottom] for bottom, _ in _base_.anchors])),
-    # After few steps scores are low, and nuscenes-devkit fails where nothing at all is predicted.
+    # After few steps scores are low.
     test_cfg=dict(pts=dict(score_thr=0.005, nms_pre=300)))

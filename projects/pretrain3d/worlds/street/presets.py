@@ -19,7 +19,6 @@ class StreetPreset:
         image_size: (width, height) in pixels; the intrinsics scale with it.
         azimuths: LiDAR columns per turn (nuScenes: about 1084).
         samples: rays per pixel along either axis; small images need more than one to be free of flicker.
-        beams: of the LiDAR.
     """
     name: str
     keyframes: int
@@ -28,7 +27,6 @@ class StreetPreset:
     image_size: Tuple[int, int]
     azimuths: int
     samples: int
-    beams: int = 32
 
     @property
     def duration(self) -> float:
