@@ -22,7 +22,7 @@ model = dict(
 train_dataloader = dict(
     dataset=dict(
         _delete_=True,
-        type='CBGSDataset',
+        type='FewLabelsCBGSDataset',
         dataset={
             **_base_.train_dataloader.dataset, 'metainfo': dict(classes=class_names),
             'scenes': None if scenes == 'all' else scenes,

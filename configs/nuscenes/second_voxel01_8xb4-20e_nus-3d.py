@@ -8,7 +8,7 @@ scene_seed = '{{$PRETRAIN3D_SCENE_SEED:none}}'
 train_dataloader = dict(
     dataset=dict(
         _delete_=True,
-        type='CBGSDataset',
+        type='FewLabelsCBGSDataset',
         dataset={
             **_base_.train_dataloader.dataset, 'scenes': None if scenes == 'all' else scenes,
             'scene_seed': None if scene_seed == 'none' else int(scene_seed)

@@ -12,8 +12,9 @@ from .point_index import AddPointIndex
 from .preprocessor import Pretrain3DDataPreprocessor
 from .samplers import SeededInfiniteSampler, SeededSampler
 from . import camera_crops, camera_images, camera_setup, nuscenes_cameras, point_pixels  # noqa: F401  (they register)
-from . import (lidar_points, nuscenes_det, nuscenes_panoptic, nuscenes_seg, s3dis, scan_folder,  # noqa: F401
-               scannet_boxes, scannet_splits, semantickitti, structured3d, sweeps, transforms_indoor)  # they register
+from . import (class_balance, lidar_points, nuscenes_det, nuscenes_panoptic, nuscenes_seg, s3dis,  # noqa: F401
+               scan_folder, scannet_boxes, scannet_splits, semantickitti, structured3d, sweeps,  # they register
+               transforms_indoor)
 from .views import KeepWorldCoordinates, MakeViews
 
 __all__ = [
