@@ -183,4 +183,4 @@ def test_sweeps_can_be_read(path, monkeypatch):
             if path.name in ('table1.yaml', 'rooms_table1.yaml', 'rooms_joint.yaml'):
                 assert against == {metric: f'alone {metric.split("/")[0]}' for metric in cell.metrics}
     if path.name.endswith('table2.yaml'):
-        assert len(cells) == 15
+        assert len(cells) == 18

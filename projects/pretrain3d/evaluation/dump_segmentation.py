@@ -80,7 +80,7 @@ class DumpSegmentation(BaseMetric):
         for name, source in results:  # of all processes
             self._check_name(sources, name, source)
         print_log(f'{len(sources)} predictions written to {self.out_dir}', logger='current')
-        return dict(predictions=len(sources))
+        return dict(predictions=float(len(sources)))  # mmengine writes null for an int
 
     def _check_name(self, sources: Dict[str, str], name: str, source: str) -> None:
         """Files of different samples must not overwrite each other; the same sample twice is the sampler's padding."""
