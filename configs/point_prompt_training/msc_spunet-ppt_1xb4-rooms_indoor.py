@@ -1,6 +1,6 @@
 # Unsupervised Point Prompt Training on three drawn data sets in turns, for a CPU. Folders: PRETRAIN3D_STRUCTURED3D,
 # _SCANNET, _S3DIS.
-_base_ = ['./msc_spunet_1xb4-rooms_scannet.py']
+_base_ = ['./msc_spunet_1xb4-rooms_scannet.py', '../_base_/schedules/prompt_rates.py']
 ratios = dict(Structured3D=1, ScanNet=1, S3DIS=1)
 model = dict(
     backbone=dict(
@@ -32,9 +32,7 @@ max_iters = 240
 warm_up = 48
 train_cfg = dict(max_iters=max_iters)
 optim_wrapper = dict(
-    paramwise_cfg=dict(
-        custom_keys=dict(
-            prompts=dict(lr_mult=0.1), modulation=dict(lr_mult=0.1), **{'modulation.bias': dict(lr_mult=1.)})))
+    paramwise_cfg=dict(custom_keys=_base_.prompt_rates))
 # Schedulers that know groups, unlike OneCycleLR(eta_max=...).
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.04, end=warm_up, by_epoch=False),

@@ -2,7 +2,7 @@
 # data set a batch, PDNorm everywhere, no labels. Folders: PRETRAIN3D_STRUCTURED3D, _SCANNET, _S3DIS.
 # The paper names the three data sets and no settings, and nothing is released: these are those of Masked Scene Contrast
 # with the length and the ratios of joint training. S3DIS without area 5, ScanNet without the scans it is tested on.
-_base_ = ['./msc_spunet_8xb4-600e_scannet.py']
+_base_ = ['./msc_spunet_8xb4-600e_scannet.py', '../_base_/schedules/prompt_rates.py']
 ratios = dict(Structured3D=4, ScanNet=2, S3DIS=1)
 model = dict(
     backbone=dict(
@@ -36,9 +36,7 @@ max_iters = 120000
 warm_up = 6000
 train_cfg = dict(_delete_=True, type='IterBasedTrainLoop', max_iters=max_iters)
 optim_wrapper = dict(
-    paramwise_cfg=dict(
-        custom_keys=dict(
-            prompts=dict(lr_mult=0.1), modulation=dict(lr_mult=0.1), **{'modulation.bias': dict(lr_mult=1.)})))
+    paramwise_cfg=dict(custom_keys=_base_.prompt_rates))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, end=warm_up, by_epoch=False),
     dict(

@@ -6,7 +6,8 @@
 # Words of classes are a stand-in (hashed n-grams) unless PRETRAIN3D_TEXT_BANK names a file: nothing about language
 # follows from it.
 _base_ = [
-    '../_base_/models/spunet_rooms.py', '../_base_/datasets/indoor_joint.py', '../_base_/default_runtime.py'
+    '../_base_/models/spunet_rooms.py', '../_base_/datasets/indoor_joint.py', '../_base_/default_runtime.py',
+    '../_base_/schedules/prompt_rates.py'
 ]
 ratios = {
     part.split('=')[0]: int(part.split('=')[1])
@@ -72,11 +73,7 @@ test_cfg = dict()
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=5e-3, weight_decay=0.01),
-    # Prompts, and what is made of them, learn ten times slower; not a PDNorm's own scale and shift, which are its bias.
-    paramwise_cfg=dict(
-        custom_keys=dict(
-            prompts=dict(lr_mult=0.1), modulation=dict(lr_mult=0.1), adapters=dict(lr_mult=0.1),
-            **{'modulation.bias': dict(lr_mult=1.)})))
+    paramwise_cfg=dict(custom_keys=_base_.prompt_rates))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.04, end=warm_up, by_epoch=False),
     dict(

@@ -1,6 +1,7 @@
 # Point Prompt Training's joint schedule, 120 k steps of 24 scenes: a warm-up of 6 k, then half a cosine. Rates are
 # those of the released configs (0.05; the paper prints 0.5); their scheduler also moves the momentum, 0.95 to 0.85 and
 # back, whatever they say. Schedulers that know groups: OneCycleLR(eta_max=...) would set one rate for all.
+_base_ = ['./prompt_rates.py']
 max_iters = 120000
 warm_up = 6000
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=12000)
@@ -9,11 +10,7 @@ test_cfg = dict()
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='SGD', lr=0.05, momentum=0.95, weight_decay=1e-4, nesterov=True),
-    # Prompts, and what is made of them, learn ten times slower; not a PDNorm's own scale and shift, which are its bias.
-    paramwise_cfg=dict(
-        custom_keys=dict(
-            prompts=dict(lr_mult=0.1), modulation=dict(lr_mult=0.1), adapters=dict(lr_mult=0.1),
-            **{'modulation.bias': dict(lr_mult=1.)})))
+    paramwise_cfg=dict(custom_keys=_base_.prompt_rates))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, end=warm_up, by_epoch=False),
     dict(
