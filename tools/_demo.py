@@ -266,6 +266,11 @@ class Steps:
         yield
         self.taken.append((title, time.monotonic() - began))
 
+    def tell_the_end(self, told: str, report: Path) -> None:
+        """Print ``told``, where the report and, beside it, everything else is, and how long it all took."""
+        total = sum(seconds for _, seconds in self.taken)
+        print(f'{told}\nreport: {report}\nlogs and weights: {report.parent}\ntook {total:.0f} s')
+
 
 @contextlib.contextmanager
 def quiet(log: Path) -> Iterator[None]:

@@ -123,9 +123,9 @@ def demo(args: argparse.Namespace) -> None:
         from _domains_report import write_report
         worlds: Dict[str, Path] = {name: folders(args, name)[1] for name in DOMAINS}
         write_report(report, args, worlds, runs, commands, steps.taken)
-    total = sum(seconds for _, seconds in steps.taken)
-    print('These are drawn rooms: the scores show that the software works from files to metric, and are no data set\'s '
-          f'result.\nreport: {report}\nlogs and weights: {args.work_dir}\ntook {total:.0f} s')
+    steps.tell_the_end(
+        'These are drawn rooms: the scores show that the software works from files to metric, and are no '
+        'data set\'s result.', report)
 
 
 def main(argv=None) -> int:

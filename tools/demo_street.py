@@ -110,9 +110,9 @@ def demo(args: argparse.Namespace) -> None:
     with steps.step('drawing the report'):
         from _street_report import write_report
         write_report(report, args, world_of(args), runs, commands, steps.taken)
-    total = sum(seconds for _, seconds in steps.taken)
-    print('These are drawn streets: the scores show that the software works from files to metric, and are no data '
-          f'set\'s result.\nreport: {report}\nlogs and weights: {args.work_dir}\ntook {total:.0f} s')
+    steps.tell_the_end(
+        'These are drawn streets: the scores show that the software works from files to metric, and are no '
+        'data set\'s result.', report)
 
 
 def main(argv=None) -> int:

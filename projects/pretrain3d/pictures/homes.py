@@ -10,7 +10,7 @@ from ..converters.structured3d.convert import SPLITS, read_room
 from ..converters.structured3d.source import Folders, list_views, open_source, split_of
 from ..converters.structured3d.views import ViewFault, read_numbers
 from ..label_spaces import get_label_space
-from .scans import BrowsedScan, data_list, read_array
+from .scans import BrowsedScan, listed_rooms, read_array
 
 CONVERT = 'tools/data/structured3d.py ROOT OUT'
 SPACE = get_label_space('Structured3D25')
@@ -103,10 +103,7 @@ class ConvertedHomes:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.entries: Dict[str, dict] = {entry['scan']: entry for split in SPLITS for entry in data_list(
-            root / f'structured3d_infos_{split}.pkl', _check_room, CONVERT)}
-        if not self.entries:
-            raise SceneError(f'{root}: its infos name no room; convert again with {CONVERT}')
+        self.entries = listed_rooms(root, [f'structured3d_infos_{split}.pkl' for split in SPLITS], _check_room, CONVERT)
         self.names = sorted(self.entries)
 
     def read(self, name: str) -> BrowsedScan:

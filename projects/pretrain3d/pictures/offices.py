@@ -1,6 +1,6 @@
 """Rooms of S3DIS to look at, as they lie on disk (real or drawn) or converted."""
 from pathlib import Path
-from typing import Dict, List, Tuple
+from typing import List, Tuple
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from ..converters.s3dis.convert import AREAS, find_root, room_names
 from ..converters.s3dis.infos import DETECTION_CLASSES, instance_boxes
 from ..converters.s3dis.reading import SPACE, read_room
 from ..normals import estimate_normals
-from .scans import BrowsedScan, data_list, read_array
+from .scans import BrowsedScan, listed_rooms, read_array
 
 CONVERT = 'tools/data/s3dis.py ROOT OUT'
 # The area that everybody tests on.
@@ -63,10 +63,7 @@ class ConvertedOffices:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.entries: Dict[str, dict] = {entry['scan']: entry for area in AREAS for entry in data_list(
-            root / f's3dis_infos_{area}.pkl', _check_room, CONVERT)}
-        if not self.entries:
-            raise SceneError(f'{root}: its infos name no room; convert again with {CONVERT}')
+        self.entries = listed_rooms(root, [f's3dis_infos_{area}.pkl' for area in AREAS], _check_room, CONVERT)
         self.names = sorted(self.entries)
 
     def read(self, name: str) -> BrowsedScan:

@@ -2,7 +2,7 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Tuple, Union
+from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple, Union
 
 import numpy as np
 
@@ -207,6 +207,19 @@ def _check_scan(entry: Dict[str, Any]) -> None:
         if values.shape != (6, ) or not np.isfinite(values).all() or not isinstance(box['bbox_label_3d'], int) or not (
                 0 <= box['bbox_label_3d'] < len(DETECTION_CLASSES)):
             raise ValueError(f'the box {box}')
+
+
+def listed_rooms(root: Path, files: Iterable[str], check: Callable[[Dict[str, Any]], Any],
+                 convert: str) -> Dict[str, Dict[str, Any]]:
+    """Name -> entry of the rooms in a converter's info files.
+
+    Raises:
+        SceneError: they name no room, or an entry does not pass the check.
+    """
+    entries = {entry['scan']: entry for file in files for entry in data_list(root / file, check, convert)}
+    if not entries:
+        raise SceneError(f'{root}: its infos name no room; convert again with {convert}')
+    return entries
 
 
 def data_list(path: Path, check: Callable[[Dict[str, Any]], Any], convert: str = CONVERT) -> List[Dict[str, Any]]:

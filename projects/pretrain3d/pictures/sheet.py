@@ -1,5 +1,5 @@
 """The contact sheet: for every scan its frames with labels, coloured cloud from two sides, label cloud and boxes."""
-from typing import List, Optional, Sequence, Tuple
+from typing import Iterable, List, Optional, Sequence, Tuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -20,9 +20,28 @@ BOX_CORNERS = np.array([(x, y, z) for x in (-.5, .5) for y in (-.5, .5) for z in
 BOX_EDGES = [(a, b) for a in range(8) for b in range(a) if np.abs(BOX_CORNERS[a] - BOX_CORNERS[b]).sum() == 1]
 
 
-def sheet_size(scans: int) -> Tuple[int, int]:
-    """(width, height) pixels of the sheet of that many scans."""
-    return WIDTH, TITLE + scans * (ROW_HEIGHT + GAP) + GAP
+def sheet_size(rows: int, height: int = ROW_HEIGHT) -> Tuple[int, int]:
+    """(width, height) pixels of the sheet of that many rows of ``height``, by default of scans."""
+    return WIDTH, TITLE + rows * (height + GAP) + GAP
+
+
+def stack(rows: Iterable[Image.Image], title: str, size: Tuple[int, int]) -> Image.Image:
+    """The sheet of ``rows``, one below the other, under ``title``."""
+    sheet = Image.new('RGB', size, PAPER)
+    write_text(sheet, (GAP + 2, 8), title, 22)
+    top = TITLE
+    for row in rows:
+        sheet.paste(row, (0, top))
+        top += row.height + GAP
+    return sheet
+
+
+def empty_row(name: str, height: int) -> Image.Image:
+    """A row with a header that names what is in it."""
+    row = Image.new('RGB', (WIDTH, height), PAPER)
+    ImageDraw.Draw(row).rectangle((0, 0, WIDTH, HEADER - 4), fill=(236, 238, 242))
+    write_text(row, (GAP + 2, 3), name, 17)
+    return row
 
 
 def label_colours(space: LabelSpace) -> np.ndarray:
@@ -32,18 +51,12 @@ def label_colours(space: LabelSpace) -> np.ndarray:
 
 def draw_sheet(scans: Sequence[BrowsedScan], title: str) -> Image.Image:
     """The sheet of ``scans``, one below the other, under ``title``."""
-    sheet = Image.new('RGB', sheet_size(len(scans)), PAPER)
-    write_text(sheet, (GAP + 2, 8), title, 22)
-    for index, scan in enumerate(scans):
-        sheet.paste(draw_scan(scan), (0, TITLE + index * (ROW_HEIGHT + GAP)))
-    return sheet
+    return stack(map(draw_scan, scans), title, sheet_size(len(scans)))
 
 
 def draw_scan(scan: BrowsedScan) -> Image.Image:
     """One row of the sheet."""
-    row = Image.new('RGB', (WIDTH, ROW_HEIGHT), PAPER)
-    ImageDraw.Draw(row).rectangle((0, 0, WIDTH, HEADER - 4), fill=(236, 238, 242))
-    write_text(row, (GAP + 2, 3), scan.name, 17)
+    row = empty_row(scan.name, ROW_HEIGHT)
     width = int(ImageDraw.Draw(row).textlength(scan.name, font=ImageFont.load_default(size=17)))
     write_text(row, (GAP + max(150, width + 20), 5), _facts(scan), 15, FAINT)
     row.paste(_frame_strip(scan), (0, HEADER + GAP // 2))

@@ -2,9 +2,10 @@
 from typing import List, Sequence, Tuple
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 
-from .sheet import CAPTION, FAINT, GAP, HEADER, LEGEND, PAPER, TITLE, WIDTH, legend_strip, write_text
+from .sheet import (CAPTION, FAINT, GAP, HEADER, LEGEND, WIDTH, empty_row, legend_strip, sheet_size, stack,
+                    write_text)
 from .street_views import (INK, class_colours, depth_colours, draw_above, draw_camera, draw_cloud,
                            panoptic_colours)
 from .streets import CAMERAS, SPACE, Boxes, Keyframe
@@ -21,23 +22,17 @@ ROW_HEIGHT = PANELS_TOP + CAPTION + PANEL_HEIGHT + LEGEND + GAP
 
 def street_sheet_size(keyframes: int) -> Tuple[int, int]:
     """(width, height) pixels of the sheet of that many keyframes."""
-    return WIDTH, TITLE + keyframes * (ROW_HEIGHT + GAP) + GAP
+    return sheet_size(keyframes, ROW_HEIGHT)
 
 
 def draw_street_sheet(keyframes: Sequence[Keyframe], title: str) -> Image.Image:
     """The sheet of ``keyframes``, one below the other, under ``title``."""
-    sheet = Image.new('RGB', street_sheet_size(len(keyframes)), PAPER)
-    write_text(sheet, (GAP + 2, 8), title, 22)
-    for index, keyframe in enumerate(keyframes):
-        sheet.paste(draw_keyframe(keyframe), (0, TITLE + index * (ROW_HEIGHT + GAP)))
-    return sheet
+    return stack(map(draw_keyframe, keyframes), title, street_sheet_size(len(keyframes)))
 
 
 def draw_keyframe(keyframe: Keyframe) -> Image.Image:
     """One row of the sheet."""
-    row = Image.new('RGB', (WIDTH, ROW_HEIGHT), PAPER)
-    ImageDraw.Draw(row).rectangle((0, 0, WIDTH, HEADER - 4), fill=(236, 238, 242))
-    write_text(row, (GAP + 2, 3), keyframe.name, 17)
+    row = empty_row(keyframe.name, ROW_HEIGHT)
     write_text(row, (GAP + 190, 5), describe(keyframe), 15, FAINT)
     colours, told = point_colours(keyframe), 'distance' if keyframe.label is None else 'class'
     for place, channel in enumerate(CAMERAS):
