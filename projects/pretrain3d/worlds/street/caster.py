@@ -7,8 +7,6 @@ import numpy as np
 from .actors import Instance
 from .solids import Mesh, join
 
-
-
 _FAR = 1e30  # embree's distance of rays that hit nothing is greater
 
 
