@@ -30,6 +30,7 @@ def counts():
         large = MODELS.build(dict(type='SpUNet', in_channels=6, **LARGE))
         every = convert(copy.deepcopy(plain), tuple(SPACES))
         decoder = convert(copy.deepcopy(plain), tuple(SPACES), scope='decoder')
+        each = convert(copy.deepcopy(plain), tuple(SPACES), shared_prompt=False)
         outdoor = MODELS.build(dict(type='SpUNet', in_channels=4))
     norms = [module.channels for module in every.modules() if isinstance(module, PDNorm)]
     # The released norms keep gamma and beta of each domain beside the modulation, which has none of the own.
@@ -40,6 +41,7 @@ def counts():
         'projection to the text': text,
         'prompts in every norm': count(every) + text,
         'prompts in the decoder alone': count(decoder) + text,
+        'a prompt for each block': count(each) + text,
         'released indoor settings': released,
         'released outdoor settings (no modulation)': count(outdoor) + 2 * 2 * sum(norms) + 3 * 256 + text,
         'SpUNet-L without an output layer': count(large),

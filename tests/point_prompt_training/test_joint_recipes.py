@@ -89,10 +89,12 @@ def test_one_cycle_would_overwrite_the_rate_of_the_prompts():
     assert torch.equal(run[:, 0], run[:, 1]) and run[:, 0].max() > 4.9e-3
 
 
-@pytest.mark.parametrize('adapter', ['norm', 'injection', 'attention', 'none'])
-def test_the_slow_groups_are_the_prompts_and_what_is_made_of_them(adapter):
+@pytest.mark.parametrize('adapter, shared', [
+    ('norm', True), ('norm', False), ('injection', True), ('attention', True), ('none', True)])
+def test_the_slow_groups_are_the_prompts_and_what_is_made_of_them(adapter, shared):
     cfg = recipe(ROOMS)
-    model = MODELS.build(dict(cfg.model, backbone=dict(cfg.model.backbone, adapter=adapter)))
+    model = MODELS.build(dict(cfg.model, backbone=dict(cfg.model.backbone, adapter=adapter, shared_prompt=shared)))
+    assert all(vector.dim() == 2 - shared for vector in model.backbone.prompts.vectors.values())
     groups = {id(group['params'][0]): group['lr']
               for group in build_optim_wrapper(model, cfg.optim_wrapper).optimizer.param_groups}
     slow = {name for name, value in model.named_parameters() if groups.get(id(value)) == pytest.approx(5e-4)}

@@ -28,13 +28,13 @@ def tool():
     return module
 
 
-def prompted(encoder, scope='all', adapter='norm', seed=3):
+def prompted(encoder, scope='all', adapter='norm', seed=3, **kwargs):
     """A backbone as a joint training leaves it behind: domains that differ, norms that are not at their start."""
     torch.manual_seed(seed)
     scale = (1., 1., 1., 255.)[:encoder['in_channels']]
     backbone = MODELS.build(dict(type='SparseEncoderBackbone', encoder=copy.deepcopy(encoder), out_channels=8,
                                  column_scale=scale))
-    convert(backbone, NAMES, scope=scope, adapter=adapter, channels=16)
+    convert(backbone, NAMES, scope=scope, adapter=adapter, channels=16, **kwargs)
     for key, tensor in backbone.state_dict().items():
         if 'modulation' in key:
             tensor.add_(torch.randn_like(tensor) * 0.03)
@@ -67,10 +67,11 @@ def detector(request):
     return MODELS.build(cfg).eval(), cfg[path], path
 
 
-@pytest.mark.parametrize('scope', ['encoder', 'all'])
+@pytest.mark.parametrize('scope, shared', [('encoder', True), ('all', True), ('all', False)])
 @pytest.mark.parametrize('name', NAMES)
-def test_the_folded_state_is_that_of_the_folded_model(scope, name):
-    backbone = prompted(ENCODER, scope)
+def test_the_folded_state_is_that_of_the_folded_model(scope, shared, name):
+    backbone = prompted(ENCODER, scope, shared_prompt=shared)
+    assert any(key.endswith('.block') for key in backbone.state_dict()) != shared
     model = torch.nn.ModuleDict(dict(backbone=backbone, decode_head=torch.nn.Linear(8, 2)))
     state = model.state_dict()
     tensors, metadata = fold_state(state, state._metadata, name)

@@ -26,7 +26,7 @@ ADAPTERS = ('norm', 'injection', 'attention', 'none')
 
 
 def convert(model: nn.Module, domains: Sequence[str], adapter: str = 'norm', scope: Union[str, Sequence[str]] = 'all',
-            channels: int = 256, zero_init: bool = True, **adapter_cfg) -> nn.Module:
+            channels: int = 256, zero_init: bool = True, shared_prompt: bool = True, **adapter_cfg) -> nn.Module:
     """Give ``model`` domain prompts, in place. With ``zero_init`` it computes what it did before, in every domain.
 
     ``model(sparse)`` takes the domains from ``sparse['domains']`` (one name per sample); any other call has to be
@@ -42,35 +42,40 @@ def convert(model: nn.Module, domains: Sequence[str], adapter: str = 'norm', sco
             of it batch norms stay plain: their statistics are of all domains together.
         channels: length of a prompt.
         zero_init: whether the maps of the prompt start as 0.
+        shared_prompt: whether one prompt of each domain is for the whole network. False: every block has its own,
+            which the paper found worse (Table 14b). It does not say what a block is; here it is a residual block with
+            all its norms, the one on its shortcut too, and outside of those every norm, so each layer that goes in,
+            down or up. Injection has one for every residual block, attention one for every stage.
         adapter_cfg: further arguments of the adapter, ``tokens`` and ``width`` of the attention.
 
     Returns:
         ``model``, whose new child ``prompts`` is a :class:`DomainPrompts`.
 
     Raises:
-        ValueError: an unknown adapter or scope, nothing to adapt in it, or a model that has prompts already.
+        ValueError: an unknown adapter or scope, nothing to adapt in it, a model that has prompts already, or prompts
+            for each block that no adapter reads.
     """
     if adapter not in ADAPTERS:
         raise ValueError(f'adapter must be one of {ADAPTERS}, got {adapter!r}')
     if any(isinstance(module, DomainPrompts) for module in model.modules()):
         raise ValueError('the model has domain prompts already; add_domain gives it one more')
-    prompts = DomainPrompts(domains, channels)
-    if adapter != 'none':
-        sites = dict(norm=_norms, injection=_blocks, attention=_stages)[adapter]
-        found = [(parent, name, module) for root, part in _in_scope(model, scope)
-                 for parent, name, module in sites(model, root, part)]
-        if not found:
-            raise ValueError(f'nothing to adapt by {adapter!r} in scope {scope!r} of {type(model).__name__}; its '
-                             f'children are {[name for name, _ in model.named_children()]}')
-        if adapter == 'norm':
-            for parent, name, module in found:
-                setattr(parent, name, PDNorm.of(module, prompts, zero_init, **adapter_cfg))
-        else:
-            kind = DirectInjection if adapter == 'injection' else CrossAttention
-            _add_adapters(model, prompts, [module for _, _, module in found],
-                          lambda width: kind(width, prompts, zero_init, **adapter_cfg))
-    else:
+    found = _sites(model, adapter, scope)
+    if not (found or shared_prompt):
+        raise ValueError("shared_prompt=False gives every block a prompt, but adapter='none' reads none: choose "
+                         'another adapter, or leave shared_prompt out')
+    blocks: List[Optional[int]] = [None] * len(found)
+    if not shared_prompt:
+        blocks = _number_blocks(model, [module for _, _, module in found])
+    prompts = DomainPrompts(domains, channels, None if shared_prompt else max(blocks) + 1)
+    if adapter == 'none':
         prompts.requires_grad_(False)  # nobody reads them, and distributed training waits for all that is trained
+    elif adapter == 'norm':
+        for (parent, name, module), block in zip(found, blocks):
+            setattr(parent, name, PDNorm.of(module, prompts, zero_init, block, **adapter_cfg))
+    else:
+        kind = DirectInjection if adapter == 'injection' else CrossAttention
+        _add_adapters(model, prompts, [module for _, _, module in found], blocks,
+                      lambda width, block: kind(width, prompts, zero_init, block=block, **adapter_cfg))
     like = next(model.parameters())
     model.add_module('prompts', prompts.to(like).train(model.training))
     _follow(model, prompts)
@@ -80,9 +85,9 @@ def convert(model: nn.Module, domains: Sequence[str], adapter: str = 'norm', sco
 @MODELS.register_module(name='PromptedBackbone')
 def prompted_backbone(backbone: Dict, domains: Sequence[str], adapter: str = 'norm',
                       scope: Union[str, Sequence[str]] = 'all', channels: int = 256, zero_init: bool = True,
-                      **adapter_cfg) -> nn.Module:
+                      shared_prompt: bool = True, **adapter_cfg) -> nn.Module:
     """Build ``backbone`` from its config and :func:`convert` it; its parameters keep their names."""
-    return convert(MODELS.build(backbone), domains, adapter, scope, channels, zero_init, **adapter_cfg)
+    return convert(MODELS.build(backbone), domains, adapter, scope, channels, zero_init, shared_prompt, **adapter_cfg)
 
 
 def find_prompts(model: nn.Module) -> DomainPrompts:
@@ -153,13 +158,13 @@ def _follow(model: nn.Module, prompts: DomainPrompts) -> None:
 
 
 def _add_adapters(model: nn.Module, prompts: DomainPrompts, sites: Sequence[nn.Module],
-                  make: Callable[[int], Adapter]) -> None:
+                  blocks: Sequence[Optional[int]], make: Callable[[int, Optional[int]], Adapter]) -> None:
     """Adapters before the modules ``sites``: child ``adapters`` of the model (a sequential container would run a child
     of its own as a layer)."""
     names = {id(module): name for name, module in model.named_modules()}
     model.add_module('adapters', nn.ModuleDict())
-    for site in sites:
-        made = make(_width(site)).to(next(site.parameters()))
+    for site, block in zip(sites, blocks):
+        made = make(_width(site), block).to(next(site.parameters()))
         model.adapters[names[id(site)].replace('.', '_')] = made
         site.__dict__[ADAPTER] = made
         prompts.handles.append(site.register_forward_pre_hook(made.before))
@@ -184,6 +189,31 @@ def _in_scope(model: nn.Module, scope: Union[str, Sequence[str]]) -> List[Tuple[
 Site = Tuple[nn.Module, str, nn.Module]
 
 
+def _sites(model: nn.Module, adapter: str, scope: Union[str, Sequence[str]]) -> List[Site]:
+    """(parent, name, module) of all that the adapter changes; nothing for 'none'."""
+    if adapter == 'none':
+        return []
+    find = dict(norm=_norms, injection=_blocks, attention=_stages)[adapter]
+    found = [site for root, part in _in_scope(model, scope) for site in find(model, root, part)]
+    if not found:
+        raise ValueError(f'nothing to adapt by {adapter!r} in scope {scope!r} of {type(model).__name__}; its children '
+                         f'are {[name for name, _ in model.named_children()]}')
+    return found
+
+
+def _is_block(module: nn.Module) -> bool:
+    """Whether this is a residual block."""
+    return isinstance(module, SparseBasicBlock) or (isinstance(module, SparseModule)
+                                                    and isinstance(module, (BasicBlock, Bottleneck)))
+
+
+def _number_blocks(model: nn.Module, modules: Sequence[nn.Module]) -> List[int]:
+    """The number, in order of appearance, of the block of each module: the residual block around it, or itself."""
+    around = {id(inner): id(block) for block in model.modules() if _is_block(block) for inner in block.modules()}
+    numbers: Dict[int, int] = {}
+    return [numbers.setdefault(around.get(id(module), id(module)), len(numbers)) for module in modules]
+
+
 def _norms(model: nn.Module, root: Optional[str], part: nn.Module) -> Iterator[Site]:
     """Every batch norm of a part of the model."""
     for parent in list(part.modules()):
@@ -198,8 +228,7 @@ def _blocks(model: nn.Module, root: Optional[str], part: nn.Module) -> Iterator[
     """Every residual block."""
     for parent in list(part.modules()):
         for name, module in list(parent.named_children()):
-            if isinstance(module, SparseBasicBlock) or (isinstance(module, SparseModule)
-                                                        and isinstance(module, (BasicBlock, Bottleneck))):
+            if _is_block(module):
                 yield parent, name, module
 
 

@@ -1,4 +1,4 @@
-"""One learnable prompt per domain, and which domains the rows of the current batch belong to."""
+"""Learnable prompts of every domain, and which domains the rows of the current batch belong to."""
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
@@ -102,8 +102,9 @@ class DomainBatch:
         return self._everywhere
 
     def matrix(self, names: Tuple[str, ...]) -> Tensor:
-        """(len(names), channels) prompts. The prompts of all other domains hang in its graph as well, with a gradient
-        of 0: distributed training waits for every parameter on every rank."""
+        """(len(names), channels) prompts, or (len(names), blocks, channels) where every block has its own. The prompts
+        of all other domains hang in its graph as well, with a gradient of 0: distributed training waits for every
+        parameter on every rank."""
         if names not in self._matrix:
             every = self.prompts.names
             table = torch.stack([self.prompts.vectors[name] for name in every])
@@ -150,16 +151,19 @@ class DomainPrompts(nn.Module):
     Args:
         names: the domains, e.g. ``('ScanNet', 'S3DIS')``.
         channels: length of a prompt. They start as N(0, 1).
+        blocks: None: all adapters share the vector (channels,) of a domain. A number: each of so many blocks has its
+            own, and a domain's parameter is (blocks, channels).
     """
 
-    def __init__(self, names: Sequence[str], channels: int = 256) -> None:
+    def __init__(self, names: Sequence[str], channels: int = 256, blocks: Optional[int] = None) -> None:
         super().__init__()
         if isinstance(names, str) or not names or len(set(names)) != len(names):
             raise ValueError(f'domains must be a list of different names, got {names!r}')
         self.channels = channels
+        self.blocks = blocks
         self.vectors = nn.ParameterDict()
         for name in names:
-            self.add(name, torch.randn(channels))
+            self.add(name, torch.randn(channels) if blocks is None else torch.randn(blocks, channels))
         self.handles: List = []  # of the hooks that follow the batch through the model
         self._batch: Optional[DomainBatch] = None
         self._outer: List[Optional[DomainBatch]] = []
@@ -170,7 +174,8 @@ class DomainPrompts(nn.Module):
         return tuple(self.vectors.keys())
 
     def add(self, name: str, vector: Tensor) -> None:
-        """Add a domain with its prompt (channels,). ValueError: it is there already, or cannot be a key."""
+        """Add a domain with its prompt, of the shape of the others. ValueError: it is there already, or cannot be a
+        key."""
         if not isinstance(name, str) or not name or '.' in name or hasattr(nn.ModuleDict, name):
             raise ValueError(f'{name!r} cannot be the name of a domain: choose a word without dots, which is not a '
                              'method of ModuleDict')
@@ -237,3 +242,25 @@ class DomainPrompts(nn.Module):
         """Remember the grid of the sparse tensor that a layer returns."""
         if isinstance(output, SparseConvTensor) and self._batch is not None:
             self._batch.indices = output.indices
+
+
+class PromptReader(nn.Module):
+    """A layer that reads the prompts of its model; they are not a child of it.
+
+    Args:
+        prompts: the prompts of the model.
+        block: which of the blocks the layer stands in, where each has a prompt of its own; else None. It is kept with
+            the weights: they say by themselves which prompt a layer reads.
+    """
+
+    def __init__(self, prompts: DomainPrompts, block: Optional[int] = None) -> None:
+        super().__init__()
+        if (block is None) != (prompts.blocks is None):
+            raise ValueError(f'the block of a layer is {block}, but the prompts are of {prompts.blocks or "no"} '
+                             'blocks: both have to be given, or none')
+        self.register_buffer('block', None if block is None else torch.tensor([block]))
+        self.__dict__['_prompts'] = prompts  # past nn.Module, which would make it a child of every layer
+
+    def own(self, prompts: Tensor) -> Tensor:
+        """(D, channels), or those of this layer's block of (D, blocks, channels): (D, channels)."""
+        return prompts if self.block is None else prompts.index_select(1, self.block).squeeze(1)

@@ -5,7 +5,7 @@ import torch
 from spconv.pytorch import SparseConvTensor
 from torch import Tensor, nn
 
-from .domains import DomainPrompts
+from .domains import DomainPrompts, PromptReader
 
 # Attribute by which a block or stage knows its adapter; no child, which a sequential container would run as a layer.
 ADAPTER = 'prompt_adapter'
@@ -31,16 +31,12 @@ class ZeroLinear(nn.Module):
         return nn.functional.linear(x, self.weight, self.bias)
 
 
-class Adapter(nn.Module):
+class Adapter(PromptReader):
     """Changes the features of a sparse tensor before a block or a stage; child ``adapter`` of that module.
 
     Args:
-        prompts: the prompts of the model; not a child of this module.
+        prompts, block: as of :class:`PromptReader`.
     """
-
-    def __init__(self, prompts: DomainPrompts) -> None:
-        super().__init__()
-        self.__dict__['_prompts'] = prompts  # past nn.Module, which would make it a child of every adapter
 
     def before(self, module: nn.Module, args: tuple) -> tuple:
         """Hook: the arguments of ``module``, the sparse tensor adapted."""
@@ -51,7 +47,7 @@ class Adapter(nn.Module):
         batch = self._prompts.batch
         names = batch.active(False)
         domain = None if len(names) == 1 else batch.row_domain(x.indices[:, 0], names)
-        added = self.add(x.features, batch.matrix(names), domain)
+        added = self.add(x.features, self.own(batch.matrix(names)), domain)
         return x.replace_feature(x.features + added.to(x.features.dtype))
 
     def add(self, features: Tensor, prompts: Tensor, domain: Optional[Tensor]) -> Tensor:
@@ -72,10 +68,12 @@ class DirectInjection(Adapter):
         channels: channels of x.
         prompts: the prompts of the model.
         zero_init: whether W starts as 0.
+        block: as of :class:`PromptReader`.
     """
 
-    def __init__(self, channels: int, prompts: DomainPrompts, zero_init: bool = True) -> None:
-        super().__init__(prompts)
+    def __init__(self, channels: int, prompts: DomainPrompts, zero_init: bool = True,
+                 block: Optional[int] = None) -> None:
+        super().__init__(prompts, block)
         self.projection = ZeroLinear(prompts.channels, channels, zero_init)
 
     def add(self, features: Tensor, prompts: Tensor, domain: Optional[Tensor]) -> Tensor:
@@ -95,11 +93,12 @@ class CrossAttention(Adapter):
         tokens: number of tokens a prompt is cut into.
         width: d.
         zero_init: whether W starts as 0.
+        block: as of :class:`PromptReader`.
     """
 
     def __init__(self, channels: int, prompts: DomainPrompts, zero_init: bool = True, tokens: int = 4,
-                 width: int = 64) -> None:
-        super().__init__(prompts)
+                 width: int = 64, block: Optional[int] = None) -> None:
+        super().__init__(prompts, block)
         if prompts.channels % tokens:
             raise ValueError(f'a prompt of {prompts.channels} channels cannot be cut into {tokens} equal tokens')
         self.tokens = tokens

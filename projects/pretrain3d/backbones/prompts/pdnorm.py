@@ -1,5 +1,5 @@
 """Batch norm per domain, scaled and shifted by linear maps of the domain's prompt."""
-from typing import Dict, Optional, Sequence, Type
+from typing import Dict, Mapping, Optional, Sequence, Type
 
 import torch
 import torch.nn.functional as F
@@ -7,7 +7,7 @@ from mmengine.dist import get_world_size
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from .domains import DomainPrompts
+from .domains import DomainPrompts, PromptReader
 
 
 class Modulation(nn.Module):
@@ -37,7 +37,7 @@ class Modulation(nn.Module):
         return table.contiguous().view(len(prompts), 2, -1)
 
 
-class PDNorm(nn.Module):
+class PDNorm(PromptReader):
     """Prompt-driven normalisation: (x - mean_d) / sqrt(var_d + eps) * gamma(c_d) + beta(c_d) for rows of domain d.
 
     mean_d and var_d are those of the rows of domain d, in training of this batch and in evaluation of what was seen
@@ -53,12 +53,13 @@ class PDNorm(nn.Module):
         eps, momentum, track_running_stats: as of ``nn.BatchNorm1d``.
         zero_init: whether gamma and beta start independent of the prompt.
         plain_type: norm that :meth:`fold` returns.
+        block: whose prompt is read where every block has its own.
     """
 
     def __init__(self, channels: int, prompts: DomainPrompts, eps: float = 1e-5, momentum: Optional[float] = 0.1,
                  track_running_stats: bool = True, zero_init: bool = True,
-                 plain_type: Type[nn.Module] = nn.BatchNorm1d) -> None:
-        super().__init__()
+                 plain_type: Type[nn.Module] = nn.BatchNorm1d, block: Optional[int] = None) -> None:
+        super().__init__(prompts, block)
         self.channels = channels
         self.plain_type = plain_type
         # SyncBatchNorm is also what norms become that synchronise in their own way (mmdet3d's naiveSyncBN).
@@ -67,13 +68,14 @@ class PDNorm(nn.Module):
             name: kind(channels, eps, momentum, affine=False, track_running_stats=track_running_stats)
             for name in prompts.names})
         self.modulation = Modulation(prompts.channels, channels, zero_init)
-        self.__dict__['_prompts'] = prompts  # past nn.Module, which would make it a child of every norm
 
     @classmethod
-    def of(cls, norm: _BatchNorm, prompts: DomainPrompts, zero_init: bool = True) -> 'PDNorm':
+    def of(cls, norm: _BatchNorm, prompts: DomainPrompts, zero_init: bool = True,
+           block: Optional[int] = None) -> 'PDNorm':
         """The PDNorm that starts, in every domain, as ``norm``: its gamma and beta become the bias of the modulation,
         its running statistics those of every domain. Exactly so with ``zero_init``."""
-        made = cls(norm.num_features, prompts, norm.eps, norm.momentum, norm.track_running_stats, zero_init, type(norm))
+        made = cls(norm.num_features, prompts, norm.eps, norm.momentum, norm.track_running_stats, zero_init, type(norm),
+                   block)
         with torch.no_grad():
             if norm.affine:
                 made.modulation.bias.copy_(torch.cat([norm.weight, norm.bias]))
@@ -91,7 +93,7 @@ class PDNorm(nn.Module):
         first = next(iter(self.statistics.values()))
         over_ranks = first.training and isinstance(first, nn.SyncBatchNorm) and get_world_size() > 1
         names = batch.active(over_ranks)
-        table = self.modulation(batch.matrix(names))
+        table = self.modulation(self.own(batch.matrix(names)))
         if len(names) == 1:
             return _normalise(self.statistics[names[0]], x, table[0], over_ranks)
         groups = batch.groups(x, names)
@@ -107,11 +109,7 @@ class PDNorm(nn.Module):
                           track_running_stats=first.track_running_stats)
         if first.running_mean is not None:
             own = own.to(first.running_mean)
-            means = torch.stack([each.running_mean for each in given])
-            own.running_mean.copy_(means.mean(0))
-            variances = torch.stack([each.running_var for each in given])
-            own.running_var.copy_(variances.mean(0) + means.var(0, unbiased=False))
-            own.num_batches_tracked.copy_(torch.stack([each.num_batches_tracked for each in given]).max())
+        own.load_state_dict(mixed_statistics([each.state_dict() for each in given]))
         self.statistics[name] = own.train(self.training)
 
     @torch.no_grad()
@@ -120,7 +118,7 @@ class PDNorm(nn.Module):
         statistics = self.statistics[name]
         plain = self.plain_type(self.channels, eps=statistics.eps, momentum=statistics.momentum,
                                 track_running_stats=statistics.track_running_stats).to(self.modulation.bias)
-        gamma, beta = self.modulation(self._prompts.vectors[name][None])[0]
+        gamma, beta = self.modulation(self.own(self._prompts.vectors[name][None]))[0]
         plain.load_state_dict(dict(statistics.state_dict(), weight=gamma, bias=beta))
         return plain.train(self.training)
 
@@ -152,6 +150,20 @@ def _normalise(statistics: nn.Module, x: Tensor, modulation: Tensor, over_ranks:
         if momentum is None:
             momentum = 1 / float(statistics.num_batches_tracked)
     return F.batch_norm(x, mean, var, gamma, beta, train, momentum, statistics.eps).to(kind)
+
+
+def mixed_statistics(given: Sequence[Mapping[str, Tensor]]) -> Dict[str, Tensor]:
+    """Running statistics of an equal mixture of domains, from those of each: the mean of the means; the mean of the
+    variances and, added to it, the variance of the means; of the numbers of batches the largest. Those of one domain
+    come out as they are; norms that keep none have empty ones."""
+    if not given[0]:
+        return {}
+    stacked = {key: torch.stack([each[key] for each in given]) for key in given[0]}
+    mixed = dict(running_mean=stacked['running_mean'].mean(0),
+                 running_var=stacked['running_var'].mean(0) + stacked['running_mean'].var(0, unbiased=False))
+    if 'num_batches_tracked' in stacked:
+        mixed['num_batches_tracked'] = stacked['num_batches_tracked'].max()
+    return mixed
 
 
 def parameter_counts(model: nn.Module) -> Dict[str, int]:

@@ -8,8 +8,9 @@ from torch import Tensor
 
 from .errors import WeightsError
 
-_PROMPT = re.compile(r'^(.*?)prompts\.vectors\.([^.]+)$')
+PROMPT = re.compile(r'^(.*?)prompts\.vectors\.([^.]+)$')
 _MAP = '.modulation.weight'
+_INSIDE = ('modulation', 'statistics', 'block')
 
 
 def fold_state(tensors: Mapping[str, Tensor], metadata: Mapping[str, dict],
@@ -33,12 +34,12 @@ def fold_state(tensors: Mapping[str, Tensor], metadata: Mapping[str, dict],
     folded: 'OrderedDict[str, Tensor]' = OrderedDict()
     records = dict(metadata)
     own = {norm: _plain_norm(tensors, norm, prompt, domain) for norm in norms}
-    inside = {f'{norm}.{part}' for norm in norms for part in ('modulation', 'statistics')}
+    inside = {f'{norm}.{part}' for norm in norms for part in _INSIDE}
     for key, tensor in tensors.items():
         norm = _owner(key, inside)
         if norm:
             folded.update({f'{norm}.{name}': value for name, value in own.pop(norm, {}).items()})
-        elif not _PROMPT.match(key):
+        elif not PROMPT.match(key):
             folded[key] = tensor
     for norm in norms:
         records[norm] = dict(metadata.get(f'{norm}.statistics.{domain}', dict(version=2)))
@@ -47,17 +48,22 @@ def fold_state(tensors: Mapping[str, Tensor], metadata: Mapping[str, dict],
     return folded, records
 
 
-def _find_prompt(tensors: Mapping[str, Tensor], domain: str) -> Tensor:
-    """The prompt (channels,) of the domain."""
+def prompt_keys(tensors: Mapping[str, Tensor]) -> Tuple[str, Dict[str, str]]:
+    """Prefix of the converted network, and domain -> key of its prompt. WeightsError: no prompts, or several sets."""
     found: Dict[str, Dict[str, str]] = {}
     for key in tensors:
-        match = _PROMPT.match(key)
+        match = PROMPT.match(key)
         if match:
             found.setdefault(match.group(1), {})[match.group(2)] = key
     if len(found) != 1:
         raise WeightsError(f'the checkpoint holds {len(found)} sets of domain prompts, one is needed'
                            + (': leave the domain out' if not found else f': {sorted(found)}'))
-    prefix, names = next(iter(found.items()))
+    return next(iter(found.items()))
+
+
+def _find_prompt(tensors: Mapping[str, Tensor], domain: str) -> Tensor:
+    """The prompt (channels,) of the domain, or (blocks, channels) where every block has its own."""
+    prefix, names = prompt_keys(tensors)
     if domain not in names:
         raise WeightsError(f'the checkpoint has no domain {domain!r}; it has {", ".join(names)}')
     adapters = [key for key in tensors if key.startswith(f'{prefix}adapters.')]
@@ -78,6 +84,8 @@ def _owner(path: str, inside: set) -> str:
 
 def _plain_norm(tensors: Mapping[str, Tensor], norm: str, prompt: Tensor, domain: str) -> Dict[str, Tensor]:
     """State of the batch norm that a prompted one is for the domain."""
+    if prompt.dim() == 2:
+        prompt = prompt[int(tensors[f'{norm}.block'])]
     weight, bias = (tensors[f'{norm}.modulation.{name}'].float() for name in ('weight', 'bias'))
     gamma, beta = torch.addmv(bias, weight, prompt.float()).chunk(2)
     prefix = f'{norm}.statistics.{domain}.'
