@@ -26,6 +26,8 @@ from pretrain3d.worlds.street import build as street, presets as street_sizes  #
 # World -> (how it is drawn, its presets, the data sets it can be drawn as: the first by default, what is counted).
 WORLDS = dict(rooms=(rooms.build, tuple(room_sizes.PRESETS), room_looks.NAMES, 'folders'),
               street=(street.build, tuple(street_sizes.PRESETS), street.NAMES, 'scenes'))
+# What a data set's files need beyond what every world does.
+NEEDS = dict(waymo=('pyarrow', ))
 
 
 def parse() -> argparse.Namespace:
@@ -53,6 +55,7 @@ def parse() -> argparse.Namespace:
 def main() -> int:
     """Parse the arguments and draw the world; returns the exit status."""
     args = parse()
+    need(*NEEDS.get(args.variant, ()))
     draw, _, _, unit = WORLDS[args.world]
     start = time.time()
 

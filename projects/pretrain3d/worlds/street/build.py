@@ -13,7 +13,7 @@ from ...workers import end_with
 from .presets import PRESETS, SCENES, StreetPreset
 
 # Each name's row is ``WRITER`` of the module ``<name>_layout`` beside this one.
-NAMES = ('nuscenes', 'semantickitti')
+NAMES = ('nuscenes', 'semantickitti', 'waymo')
 # Holds the records of the scenes that are done while others are not.
 PARTS = '.scenes'
 
