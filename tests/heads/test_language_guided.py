@@ -38,6 +38,36 @@ def test_gradients():
     assert all(not buffer.requires_grad for buffer in head.buffers())
 
 
+@pytest.mark.parametrize('case', ['random', 'more channels than words', 'one direction', 'nothing'])
+@pytest.mark.parametrize('kind, limit', [(torch.float64, 1e-12), (torch.float32, 1e-5)])
+def test_as_if_every_row_were_projected(case, kind, limit):
+    """Logits and gradients of features, weight and bias beside the plain formula, which needs 512 values a row."""
+    torch.manual_seed(0)
+    head = LanguageGuidedHead(520 if case == 'more channels than words' else 8, SPACES, 'hashed-ngrams').to(kind)
+    weight, bias = head.projection.weight, head.projection.bias
+    with torch.no_grad():
+        if case == 'one direction':
+            weight.copy_(torch.randn(len(weight), 1) * torch.randn(1, 8))
+        if case == 'nothing':
+            weight.zero_()
+            bias.zero_()
+    x = torch.randn(50, weight.shape[1], dtype=kind).requires_grad_()
+    labels = torch.arange(50) % 13
+
+    def plain(x):
+        z = x @ weight.T + bias
+        return 100. * (z / (z.square().sum(1, keepdim=True) + 1e-6).sqrt()) @ head.text_S3DIS.to(kind).T
+
+    found = []
+    for logits in (plain(x), head.logits(x, 'S3DIS')):
+        loss = torch.nn.functional.cross_entropy(logits, labels)
+        found.append((logits, *torch.autograd.grad(loss, [x, weight, bias])))
+    if case == 'one direction':  # all rows are parallel: the gradients are what rounding leaves of larger terms
+        limit *= 100
+    for wanted, got in zip(*found):
+        assert (got - wanted).abs().max() <= limit * wanted.abs().max().clamp(min=1e-3)
+
+
 @pytest.mark.parametrize('scale', [0., 1e-30, 6e4])
 @pytest.mark.parametrize('kind', [torch.float16, torch.bfloat16, torch.float32])
 def test_overflow_of_half_precision_stays_finite(kind, scale):

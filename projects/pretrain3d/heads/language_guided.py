@@ -75,9 +75,26 @@ class LanguageGuidedHead(DomainHead):
 
     def logits(self, features: Tensor, domain: str) -> Tensor:
         """See :class:`DomainHead`."""
+        weight, bias = self.projection.weight, self.projection.bias
         with torch.autocast(features.device.type, enabled=False):
-            _, unit = self.project(features)
-            return self.logit_scale * unit @ getattr(self, f'text_{domain}').to(unit.dtype).T
+            features = features.to(weight.dtype)
+            text = self.logit_scale * getattr(self, f'text_{domain}').to(weight.dtype)
+            return nn.functional.linear(features, text @ weight, text @ bias) / self.length(features)
+
+    def length(self, features: Tensor) -> Tensor:
+        """(N, in_channels) features f -> sqrt(z.z + eps) (N, 1) of z = W f + b, without the (N, C) of z.
+
+        With the Cholesky factor L of [W b]^T [W b], of which eps is added to the last entry, it is the length of
+        L^T [f 1]: as exact as that of z, other than the square root of a quadratic form, whose terms cancel.
+        """
+        joined = torch.cat([self.projection.weight, self.projection.bias[:, None]], 1).double()
+        gram = joined.T @ joined
+        size = gram.diagonal().mean().detach()
+        # A projection to fewer than in_channels + 1 dimensions has no factor without the 1e-14.
+        extra = torch.full_like(gram[0], 1e-14) * size + torch.finfo(torch.float32).tiny
+        extra[-1] += self.eps
+        factor = torch.linalg.cholesky_ex(gram + extra.diag()).L.to(features.dtype)
+        return nn.functional.linear(features, factor[:-1].T, factor[-1]).norm(dim=1, keepdim=True)
 
     def project(self, features: Tensor) -> Tuple[Tensor, Tensor]:
         """(N, in_channels) features -> z and z / |z|, both (N, C)."""
