@@ -1,9 +1,10 @@
-"""Small sweeps on disk with mmdet3d's info files: nuScenes with lidarseg and boxes, SemanticKITTI."""
+"""Small sweeps on disk with mmdet3d's info files: nuScenes with lidarseg and boxes, SemanticKITTI, Waymo."""
 import pickle
 from pathlib import Path
 
 import numpy as np
 
+from pretrain3d.converters.waymo.infos import entry, labels_path, points_path, write_infos
 from pretrain3d.label_spaces import NUSCENES_LIDARSEG, get_label_space
 
 
@@ -80,3 +81,24 @@ def write_semantickitti(root: Path, frames: int = 3, points: int = 800, seed: in
                 sample_idx=f'{sequence}{number:06d}'))
         (root / f'semantickitti_infos_{split}.pkl').write_bytes(pickle.dumps(dict(
             metainfo=dict(DATASET='SemanticKITTI'), data_list=infos)))
+
+
+def write_waymo(root: Path, frames: int = 3, points: int = 800, seed: int = 2) -> None:
+    """``frames`` frames to train on and one to validate, in segments of their own; some points have no label."""
+    rng = np.random.default_rng(seed)
+    road = get_label_space('Waymo22').index('road') + 1
+    for split, name, count in (('training', 'train', frames), ('validation', 'val', 1)):
+        infos = []
+        for number in range(count):
+            frame = split, f'segment-{name}{number}', 1550000000000000 + number
+            lidar, labels = root / points_path(*frame), root / labels_path(*frame)
+            for path in (lidar, labels):
+                path.parent.mkdir(parents=True, exist_ok=True)
+            xyz, kind = _cloud(rng, points)
+            xyz[:, 2] += 1.8  # the origin is on the road
+            table = np.concatenate([xyz, rng.lognormal(-1.5, 2, (points, 1)), rng.random((points, 1))], 1)
+            table.astype(np.float32).tofile(lidar)
+            raw = np.array([road, 0, *(rng.permutation(22)[:4] + 1)], np.uint8)
+            raw[kind].tofile(labels)
+            infos.append(entry(*frame, points, np.eye(4)))
+        write_infos(root, split, infos)

@@ -4,7 +4,7 @@
 # are in all. Words of classes are a stand-in (hashed n-grams) unless PRETRAIN3D_TEXT_BANK names a file: nothing about
 # language follows from it.
 _base_ = [
-    '../_base_/models/sparse_encoder_street.py', '../_base_/datasets/outdoor_joint.py', '../_base_/default_runtime.py',
+    '../_base_/models/sparse_encoder_street.py', '../_base_/datasets/outdoor_pair.py', '../_base_/default_runtime.py',
     '../_base_/schedules/prompt_rates.py'
 ]
 ratios = {

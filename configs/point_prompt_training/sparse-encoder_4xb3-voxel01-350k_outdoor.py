@@ -1,6 +1,6 @@
 # The voxel encoder of CenterPoint (voxels of 0.1 m) with domain prompts in every norm, pre-trained by segmenting
-# nuScenes and SemanticKITTI in turns. Folded for one domain it is the stock encoder of a detector:
-# ../nuscenes/benchmarks.
+# nuScenes, SemanticKITTI and Waymo in turns (PRETRAIN3D_DOMAINS names fewer). Folded for one domain it is the stock
+# encoder of a detector: ../nuscenes/benchmarks.
 #   python tools/convert_weights.py fold work_dirs/<this>/iter_350000.pth encoder.pth --domain nuScenes
 _base_ = [
     '../_base_/models/sparse_encoder.py', '../_base_/datasets/outdoor_joint.py', '../_base_/default_runtime.py',
@@ -23,7 +23,8 @@ model = dict(
         text_bank='{{$PRETRAIN3D_TEXT_BANK:data/text_banks/clip_vitb16.npz}}'),
     keep_logits=False)
 # What lies outside the detector's range is left out by the data preprocessor, not brought onto a box, and all points of
-# a voxel are kept: the encoder is to see what the detector will give it.
+# a voxel are kept: the encoder is to see what the detector will give it. Waymo's origin is on the road, so
+# its range ends 3 m above the road; that of the others is at the sensor, so theirs end nearly 5 m above it.
 train_dataloader = dict(
     dataset=dict(
         datasets=[

@@ -1,6 +1,6 @@
-# Point Prompt Training on nuScenes and SemanticKITTI in turns: PDNorm everywhere, classes by their words; the paper
-# adds Waymo. 5 cm, x, y, z and strength as features. The file of words is made once, from CLIP's weights
-# (PRETRAIN3D_TEXT_BANK names another):
+# Point Prompt Training on nuScenes, SemanticKITTI and Waymo in turns: PDNorm everywhere, classes by their words. 5 cm,
+# x, y, z and strength as features. PRETRAIN3D_DOMAINS names fewer ('nuScenes=1,SemanticKITTI=1'). The file of words is
+# made once, from CLIP's weights (PRETRAIN3D_TEXT_BANK names another):
 #   python tools/build_text_bank.py data/text_banks/clip_vitb16.npz --model ViT-B-16-quickgelu --pretrained ViT-B-16.pt
 # Its authors call this head still in tuning outdoors; theirs that works there is spunet_4xb3-decoupled-350k_outdoor.py.
 _base_ = [

@@ -22,6 +22,18 @@ def test_strength_is_the_share_of_the_largest_value():
     assert NormalizeStrength(1., column=4)(sample([[0, 0, 0, 9, 0.5]]))['points'].tensor[0].tolist() == [0, 0, 0, 9, .5]
 
 
+def test_strength_of_intensities_without_a_largest_value():
+    values = np.array([0, 0.25, 1, 3.5, 40000])
+    made = NormalizeStrength(1., tanh=True)(sample([[1, 2, 3, value] for value in values]))['points'].tensor
+    assert torch.equal(made[:, :3], torch.tensor([[1., 2, 3]] * 5))
+    wanted = (np.exp(2 * values[:4]) - 1) / (np.exp(2 * values[:4]) + 1)
+    assert np.allclose(made[:, 3], [*wanted, 1], atol=1e-6)
+    halved = NormalizeStrength(2., tanh=True)(sample([[1, 2, 3, 2]]))['points'].tensor
+    assert halved[0, 3].item() == pytest.approx(np.tanh(1))
+    with pytest.raises(ValueError, match='a.bin: intensities from -0.5 to 0, and NormalizeStrength expects 0 to inf'):
+        NormalizeStrength(1., tanh=True)(sample([[0, 0, 0, 0], [0, 0, 0, -0.5]]))
+
+
 def test_strength_of_another_sensor_is_refused():
     with pytest.raises(ValueError, match='a.bin: intensities from 0 to 30, and NormalizeStrength expects 0 to 1'):
         NormalizeStrength(1.)(sample([[0, 0, 0, 0], [0, 0, 0, 30]]))

@@ -1,4 +1,5 @@
-"""Joint training on two LiDARs: what the recipes say, the inputs of the encoder, and a run whose encoder is folded."""
+"""Joint training on two LiDARs and on three: what the recipes say, the inputs of the encoder, and runs, one of them
+with an encoder that is folded."""
 import copy
 import math
 from pathlib import Path
@@ -11,12 +12,13 @@ from mmengine.hooks import Hook
 from mmengine.hub import get_config
 from mmengine.optim import build_optim_wrapper
 from mmengine.runner import Runner
-from outdoor_files import write_nuscenes, write_semantickitti
+from outdoor_files import write_nuscenes, write_semantickitti, write_waymo
 
 import pretrain3d  # noqa: F401
 from mmdet3d.registry import MODELS
 from pretrain3d.backbones import convert
 from pretrain3d.engine.weights import load_weights
+from pretrain3d.label_spaces import get_label_space
 
 ROOT = Path(__file__).resolve().parents[2] / 'configs'
 STOCK = {
@@ -44,13 +46,13 @@ def plain(cfg):
 
 @pytest.fixture(scope='module')
 def worlds(tmp_path_factory):
-    """Both data sets, named by the environment."""
+    """The data sets, named by the environment."""
     folder = tmp_path_factory.mktemp('outdoor')
-    write_nuscenes(folder / 'nuscenes')
-    write_semantickitti(folder / 'kitti')
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv('PRETRAIN3D_NUSCENES', str(folder / 'nuscenes'))
-        patch.setenv('PRETRAIN3D_SEMANTICKITTI', str(folder / 'kitti'))
+        for name, write in (('NUSCENES', write_nuscenes), ('SEMANTICKITTI', write_semantickitti),
+                            ('WAYMO', write_waymo)):
+            write(folder / name)
+            patch.setenv(f'PRETRAIN3D_{name}', str(folder / name))
         patch.setenv('PRETRAIN3D_TEXT_BANK', 'hashed-ngrams')
         yield folder
 
@@ -96,18 +98,17 @@ def test_the_encoder_sees_what_the_detector_gives_it(size):
     assert torch.allclose(wanted[order[0]], found[order[1]], rtol=1e-5, atol=1e-4) and found[:, 3].max() > 200
 
 
-def test_a_run_of_the_small_recipe_and_its_encoder_in_a_detector(worlds, tmp_path):
-    """Two steps of each data set, one validation of both, and the folded encoder with every tensor matched."""
-    cfg = joint_config('street')
-    cfg.work_dir = str(tmp_path)
+def joint_run(cfg, folder, steps):
+    """Runner after ``steps`` steps and a validation, the domains of each step's batch, the scores."""
+    cfg.work_dir = str(folder)
     cfg.train_dataloader.update(num_workers=0, persistent_workers=False, batch_size=2)
     cfg.val_dataloader.update(num_workers=0, persistent_workers=False)
-    cfg.train_cfg.update(max_iters=4, val_interval=4)
+    cfg.train_cfg.update(max_iters=steps, val_interval=steps)
     cfg.param_scheduler = None
-    cfg.default_hooks.checkpoint = dict(type='CheckpointHook', by_epoch=False, interval=4)
+    cfg.default_hooks.checkpoint = dict(type='CheckpointHook', by_epoch=False, interval=steps)
     cfg.custom_hooks = [dict(type='DomainCheckHook')]
     cfg.visualizer = dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend')])
-    cfg.experiment_name = 'outdoor-joint'
+    cfg.experiment_name = f'outdoor-joint-{steps}'
     for key in ('test_dataloader', 'test_evaluator', 'test_cfg'):
         cfg.pop(key)
     domains, scores = [], []
@@ -123,8 +124,14 @@ def test_a_run_of_the_small_recipe_and_its_encoder_in_a_detector(worlds, tmp_pat
     runner = Runner.from_cfg(cfg)
     runner.register_hook(Record())
     runner.train()
+    return runner, domains, scores[0]
+
+
+def test_a_run_of_the_small_recipe_and_its_encoder_in_a_detector(worlds, tmp_path):
+    """Two steps of each data set, one validation of both, and the folded encoder with every tensor matched."""
+    runner, domains, scores = joint_run(joint_config('street'), tmp_path, 4)
     assert domains == [{'nuScenes'}, {'SemanticKITTI'}] * 2
-    assert {'nuScenes/miou/voxel', 'SemanticKITTI/miou/vertex', 'mean/miou/vertex'} <= set(scores[0])
+    assert {'nuScenes/miou/voxel', 'SemanticKITTI/miou/vertex', 'mean/miou/vertex'} <= set(scores)
     for name in DETECTORS['street']:
         detector = MODELS.build(Config.fromfile(str(ROOT / 'nuscenes' / name)).model).eval()
         report = load_weights(
@@ -140,10 +147,33 @@ def test_a_run_of_the_small_recipe_and_its_encoder_in_a_detector(worlds, tmp_pat
 
 
 @pytest.mark.parametrize('name', ['spunet_4xb3-350k_outdoor.py', 'spunet_4xb3-decoupled-350k_outdoor.py'])
+def test_a_run_on_all_three(worlds, tmp_path, name):
+    """A step of each, which moves that one's statistics alone, and scores of all three over their own classes."""
+    cfg = Config.fromfile(str(ROOT / 'point_prompt_training' / name))
+    cfg.model.data_preprocessor.voxel_size = 0.4
+    cfg.model.backbone.backbone.update(
+        base_channels=8, encoder_channels=[8, 8, 16, 16], decoder_channels=[16, 16, 8, 8],
+        encoder_blocks=[1, 1, 1, 1], decoder_blocks=[1, 1, 1, 1])
+    cfg.model.decode_head.in_channels = 8
+    runner, domains, scores = joint_run(cfg, tmp_path, 3)
+    assert domains == [{'nuScenes'}, {'SemanticKITTI'}, {'Waymo'}]
+    for domain, space in cfg.label_spaces.items():
+        names = {key.split('/')[-1] for key in scores if key.startswith(f'{domain}/iou_vertex/')}
+        classes = get_label_space(space).classes
+        assert names and names <= set(classes) and len(classes) == cfg.numbers[domain]
+        assert 0 <= scores[f'{domain}/miou/vertex'] <= 1 and 0 <= scores[f'{domain}/miou/voxel'] <= 1
+        steps = {int(value) for key, value in runner.model.state_dict().items()
+                 if key.endswith('num_batches_tracked') and domain in key.split('.')}
+        assert steps == {1}
+    assert scores['mean/miou/vertex'] == pytest.approx(
+        np.mean([scores[f'{domain}/miou/vertex'] for domain in cfg.ratios]))
+
+
+@pytest.mark.parametrize('name', ['spunet_4xb3-350k_outdoor.py', 'spunet_4xb3-decoupled-350k_outdoor.py'])
 def test_spunet_outdoors_has_the_papers_settings(name, monkeypatch):
     monkeypatch.setenv('PRETRAIN3D_TEXT_BANK', 'hashed-ngrams')
     cfg = Config.fromfile(str(ROOT / 'point_prompt_training' / name))
-    assert cfg.ratios == dict(nuScenes=1, SemanticKITTI=1) and cfg.train_cfg.max_iters == 350000
+    assert cfg.ratios == dict(nuScenes=1, SemanticKITTI=1, Waymo=1) and cfg.train_cfg.max_iters == 350000
     assert cfg.optim_wrapper.optimizer.lr == 2e-3 and cfg.optim_wrapper.optimizer.weight_decay == 5e-3
     for domain, dataset in zip(cfg.ratios, cfg.train_dataloader.dataset.datasets):
         kinds = [step['type'] for step in dataset.pipeline]
@@ -155,7 +185,7 @@ def test_spunet_outdoors_has_the_papers_settings(name, monkeypatch):
         assert clip.point_cloud_range == cfg.point_clip_ranges[domain] and dataset.test_mode
     with torch.device('meta'):
         model = MODELS.build(cfg.model.backbone)
-    assert model.prompts.names == ('nuScenes', 'SemanticKITTI')
+    assert model.prompts.names == ('nuScenes', 'SemanticKITTI', 'Waymo')
     assert model.in_channels == 4
 
 
@@ -174,6 +204,20 @@ def test_only_what_prompts_add_learns_slower(name):
     slow = {name for name in names if 'prompts' in name or name.endswith('modulation.weight')}
     assert len(slow) == 3
     assert rates == pytest.approx({name: 0.1 if name in slow else 1 for name in names})
+
+
+def test_drawn_streets_are_of_two_and_papers_data_of_two_where_asked(monkeypatch):
+    pair = dict(nuScenes=1, SemanticKITTI=1)
+    street = joint_config('street')
+    assert street.ratios == street.train_dataloader.batch_sampler.ratios == pair
+    assert list(street.model.backbone.domains) == list(street.val_evaluator.label_spaces) == list(pair)
+    monkeypatch.setenv('PRETRAIN3D_DOMAINS', 'nuScenes=1,SemanticKITTI=1')
+    cfg = joint_config('voxel01')
+    assert cfg.ratios == cfg.train_dataloader.batch_sampler.ratios == pair
+    for part in (cfg.label_spaces, cfg.val_evaluator.label_spaces, cfg.model.decode_head.label_spaces):
+        assert part == dict(nuScenes='nuScenes16', SemanticKITTI='SemanticKITTI19')
+    for loader in (cfg.train_dataloader, cfg.val_dataloader):
+        assert [part.pipeline[-1].domain for part in loader.dataset.datasets] == list(pair)
 
 
 @pytest.mark.parametrize('size', JOINT)

@@ -143,9 +143,10 @@ def drawn_sweeps(folder: Path, monkeypatch) -> None:
 
 
 def labelled_sweeps(folder: Path, monkeypatch) -> None:
-    """A few sweeps of nuScenes with labels and boxes, and of SemanticKITTI with labels."""
-    from outdoor_files import write_nuscenes, write_semantickitti
-    for name, write in (('PRETRAIN3D_NUSCENES', write_nuscenes), ('PRETRAIN3D_SEMANTICKITTI', write_semantickitti)):
+    """A few sweeps of nuScenes with labels and boxes, of SemanticKITTI and of Waymo with labels."""
+    from outdoor_files import write_nuscenes, write_semantickitti, write_waymo
+    for name, write in (('PRETRAIN3D_NUSCENES', write_nuscenes), ('PRETRAIN3D_SEMANTICKITTI', write_semantickitti),
+                        ('PRETRAIN3D_WAYMO', write_waymo)):
         write(folder / name)
         monkeypatch.setenv(name, str(folder / name))
     monkeypatch.setenv('PRETRAIN3D_TEXT_BANK', 'hashed-ngrams')
@@ -230,6 +231,7 @@ STEPS = dict(
     point_prompt_training=(drawn_joint, small_network),
     nuscenes=(labelled_sweeps, small_lidar_network),
     semantickitti=(labelled_sweeps, small_lidar_network),
+    waymo=(labelled_sweeps, small_lidar_network),
     **{'contrastive_scene_contexts/lidar-crops': (drawn_sweeps, wide_voxels),
        'contrastive_scene_contexts/s3dis': (drawn_offices, wide_voxels),
        'point_prompt_training/scans': (joint_and_scans, small_network),

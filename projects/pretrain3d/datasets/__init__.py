@@ -14,7 +14,7 @@ from .samplers import SeededInfiniteSampler, SeededSampler
 from . import camera_crops, camera_images, camera_setup, nuscenes_cameras, point_pixels  # noqa: F401  (they register)
 from . import (class_balance, lidar_points, nuscenes_det, nuscenes_panoptic, nuscenes_seg, s3dis,  # noqa: F401
                scan_folder, scannet_boxes, scannet_splits, semantickitti, structured3d, sweeps,  # they register
-               transforms_indoor)
+               transforms_indoor, waymo)
 from .views import KeepWorldCoordinates, MakeViews
 
 __all__ = [

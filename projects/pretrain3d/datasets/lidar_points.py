@@ -13,7 +13,10 @@ from .transforms_indoor.columns import keep_points, refuse_boxes
 
 @TRANSFORMS.register_module()
 class NormalizeStrength(BaseTransform):
-    """Divide the intensity column by its largest possible value: the strength, 0 ... 1, of whatever sensor.
+    """Make of the intensity column a strength of 0 ... 1, of whatever sensor: divide it by its largest possible value.
+
+    Intensities that have none (Waymo's are mostly below 1, and some in the thousands) go through the hyperbolic tangent
+    instead: tanh(intensity / scale).
 
     Required Keys:
 
@@ -24,37 +27,41 @@ class NormalizeStrength(BaseTransform):
     - points (BasePoints): one column
 
     Args:
-        scale (float): Largest value of the files: 255 for nuScenes, 1 for SemanticKITTI.
+        scale (float): Largest value of the files: 255 for nuScenes, 1 for SemanticKITTI; 1 for Waymo, with ``tanh``.
         column (int): Which column. Defaults to 3.
+        tanh (bool): Whether the intensities have no largest value. Defaults to False.
     """
 
-    def __init__(self, scale: float, column: int = 3) -> None:
+    def __init__(self, scale: float, column: int = 3, tanh: bool = False) -> None:
         if scale <= 0 or column < 3:
             raise ValueError(f'NormalizeStrength: scale={scale}, column={column}; scale must be positive and the '
                              'column behind x, y, z')
         self.scale = scale
         self.column = column
+        self.tanh = tanh
 
     def transform(self, results: dict) -> dict:
         """Divide.
 
         Raises:
-            ValueError: There is no such column, or its values are not in 0 ... scale.
+            ValueError: There is no such column, or its values are not in 0 ... scale (``tanh``: negative).
         """
         tensor = results['points'].tensor
         if tensor.shape[1] <= self.column:
             raise ValueError(f'{sample_name(results)}: the points have {tensor.shape[1]} columns and no column '
                              f'{self.column} for the intensity: check load_dim and use_dim')
         values = tensor[:, self.column]
-        if len(values) and (values.min() < 0 or values.max() > self.scale):
+        largest = float('inf') if self.tanh else self.scale
+        if len(values) and (values.min() < 0 or values.max() > largest):
             raise ValueError(f'{sample_name(results)}: intensities from {values.min():g} to {values.max():g}, and '
-                             f'NormalizeStrength expects 0 to {self.scale:g}: the file is of another sensor, or '
+                             f'NormalizeStrength expects 0 to {largest:g}: the file is of another sensor, or '
                              'load_dim is wrong')
-        tensor[:, self.column] = values / self.scale
+        strength = values / self.scale
+        tensor[:, self.column] = torch.tanh(strength) if self.tanh else strength
         return results
 
     def __repr__(self) -> str:
-        return f'{type(self).__name__}(scale={self.scale}, column={self.column})'
+        return f'{type(self).__name__}(scale={self.scale}, column={self.column}, tanh={self.tanh})'
 
 
 @TRANSFORMS.register_module()

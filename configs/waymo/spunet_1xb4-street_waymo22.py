@@ -1,0 +1,25 @@
+# Narrow SpUNet on drawn streets as Waymo's LiDAR sees them, on a CPU: 400 steps of 4 frames.
+# PRETRAIN3D_WAYMO names the folder of tools/data/waymo.py, run on a world (tools/make_world.py street OUT --as waymo).
+# PRETRAIN3D_FRAMES=10% trains on every tenth frame.
+_base_ = [
+    '../_base_/models/spunet_street.py', '../_base_/datasets/waymo_seg.py',
+    '../_base_/schedules/street_seg.py', '../_base_/default_runtime.py'
+]
+model = dict(data_preprocessor=dict(num_classes=22), decode_head=dict(num_classes=22))
+frames = '{{$PRETRAIN3D_FRAMES:all}}'
+# Neither clipped nor grid-sampled: the frames are small and the voxels wide.
+train_pipeline = _base_.load_steps + [
+    dict(type='RandomRotatePoints', axis='z', angle_range=[-3.141592653589793, 3.141592653589793]),
+    dict(
+        type='GlobalRotScaleTrans', rot_range=[0, 0], scale_ratio_range=[0.9, 1.1],
+        translation_std=[0.1, 0.1, 0.1]),
+    dict(type='RandomFlipPoints', prob=0.5),
+    dict(type='RandomJitterPoints', jitter_std=0.005, clip_range=0.02),
+] + _base_.pack_steps
+train_dataloader = dict(
+    batch_size=4,
+    num_workers=1,
+    sampler=dict(_delete_=True, type='SeededInfiniteSampler', shuffle=True),
+    dataset=dict(pipeline=train_pipeline, frames=None if frames == 'all' else frames))
+default_hooks = dict(logger=dict(interval=20), checkpoint=dict(by_epoch=False, interval=_base_.max_iters))
+log_processor = dict(window_size=20, by_epoch=False)
