@@ -203,7 +203,7 @@ def make_cells(spec: dict) -> List[Cell]:
                 check_batch(entry['config'], whole, options, gpus)
                 folder = Path(spec['work_dir']).resolve() / str(variant) / str(fraction) / f'seed_{seed}'
                 text = child_config(entry['config'], {**with_seed(options, seed), 'randomness.seed': seed})
-                made_of = text + whole.pretty_text + (f'gpus_per_cell = {gpus}' if gpus > 1 else '')
+                made_of = text + repr(whole.to_dict()) + (f'gpus_per_cell = {gpus}' if gpus > 1 else '')
                 fingerprint = hashlib.sha256(made_of.encode()).hexdigest()
                 cells.append(Cell(str(variant), str(fraction), seed, folder, text, fingerprint, env,
                                   tuple(entry['metric'])))

@@ -194,8 +194,6 @@ def test_sgd_follows_a_cosine_of_a_hundred_epochs(name, encoder, head):
 @pytest.mark.parametrize('path', SWEEPS, ids=lambda path: path.name)
 def test_sweeps_name_recipes_and_options_that_there_are(path, monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / 'tools'))
-    # Its formatter takes seconds a recipe.
-    monkeypatch.setattr(Config, 'pretty_text', property(lambda cfg: repr(cfg._cfg_dict)))
     import _sweep_spec
     spec = _sweep_spec.read_spec(str(path))
     cells = _sweep_spec.make_cells(spec)

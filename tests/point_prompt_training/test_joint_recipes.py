@@ -170,8 +170,6 @@ def test_data_sets_with_other_classes_are_concatenated():
     [*(FOLDER / 'benchmarks').glob('*table*.yaml'), *(FOLDER / 'benchmarks').glob('rooms_joint*.yaml')]), ids=lambda path: path.name)
 def test_sweeps_can_be_read(path, monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / 'tools'))
-    # Only a fingerprint needs it, and yapf takes a second a cell.
-    monkeypatch.setattr(Config, 'pretty_text', property(lambda cfg: repr(cfg._cfg_dict)))
     from _sweep_spec import make_cells, read_spec
     spec = dict(read_spec(str(path)), seeds=[0])
     cells = make_cells(spec)
