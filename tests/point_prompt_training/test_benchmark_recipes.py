@@ -13,6 +13,7 @@ from mmengine.runner import Runner
 
 import pretrain3d  # noqa: F401
 from mmdet3d.registry import MODELS
+from pretrain3d.engine.weights import WeightsError
 from pretrain3d.label_spaces import get_label_space
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -183,13 +184,13 @@ def test_a_domain_that_the_checkpoint_has_not_is_refused(scans, monkeypatch):
         Runner.from_cfg(cfg).test()
 
 
-def fine_tuning(drawn_s3dis, scans, monkeypatch, checkpoint, **options):
-    """A step of the recipe for S3DIS, from a joint checkpoint, as train.py would run it."""
+def fine_tuning(drawn_s3dis, scans, monkeypatch, checkpoint, name='spunet_1xb4-rooms-ppt_s3dis', **options):
+    """A step of a recipe for S3DIS, from a joint checkpoint, as train.py would run it."""
     monkeypatch.setenv('PRETRAIN3D_S3DIS', str(drawn_s3dis.converted))
     monkeypatch.setenv('PRETRAIN3D_CHECKPOINT', str(checkpoint))
-    cfg = Config.fromfile(str(FOLDER / 'benchmarks' / 'spunet_1xb4-rooms-ppt_s3dis.py'))
+    cfg = Config.fromfile(str(FOLDER / 'benchmarks' / f'{name}.py'))
     cfg.merge_from_dict({
-        'work_dir': str(scans / 'tuned'), 'experiment_name': f'tuned-{len(options)}-{os.getpid()}',
+        'work_dir': str(scans / 'tuned'), 'experiment_name': f'{name}-{len(options)}-{os.getpid()}',
         'train_cfg.max_iters': 1, 'train_cfg.val_interval': 2, 'default_hooks.checkpoint.interval': 1,
         'optim_wrapper.optimizer': dict(type='SGD', lr=0., _delete_=True), 'param_scheduler': [],
         'visualizer': dict(type='Visualizer', vis_backends=[], _delete_=True), **options})
@@ -209,6 +210,29 @@ def test_fine_tuning_begins_with_the_joint_model(drawn_s3dis, scans, monkeypatch
                                          load_from=str(scans / 'tuned' / 'iter_1.pth')))
     assert 0 <= runner.test()['miou/vertex'] <= 1
     assert all(torch.equal(value, tuned[key]) for key, value in runner.model.state_dict().items())
+
+
+def test_fine_tuning_of_a_data_set_that_the_joint_model_has_not(drawn_s3dis, scans, monkeypatch):
+    """A step without a rate: the new domain's prompt is the mean of the others, its statistics move on from theirs; all
+    else is the joint model's. Without new_domains the recipe ends, and says that they would mend it."""
+    joint = torch.load(scans / 'joint.pth')['state_dict']
+    joint = {key: value for key, value in joint.items() if '.S3DIS' not in key}
+    torch.save(dict(state_dict=joint), scans / 'without.pth')
+    name = 'spunet_1xb4-rooms-ppt-new_s3dis'
+    cfg = fine_tuning(drawn_s3dis, scans, monkeypatch, scans / 'without.pth', name, work_dir=str(scans / 'new'))
+    hook = next(each for each in cfg.custom_hooks if 'new_domains' in each)
+    assert hook.new_domains == dict(S3DIS='mean') and hook.min_matched == 1
+    Runner.from_cfg(cfg).train()
+    tuned = torch.load(scans / 'new' / 'iter_1.pth')['state_dict']
+    vectors = [joint.pop(f'backbone.prompts.vectors.{other}') for other in ('Structured3D', 'ScanNet')]
+    assert torch.equal(tuned.pop('backbone.prompts.vectors.S3DIS'), torch.stack(vectors).mean(0))
+    assert all('.statistics.S3DIS.' in key for key in tuned if key not in joint)
+    assert all(torch.equal(value, joint[key]) for key, value in tuned.items() if key in joint)
+    monkeypatch.setenv('PRETRAIN3D_LIKE', 'ScanNet')
+    assert recipe(f'benchmarks/{name}').custom_hooks[-2].new_domains == dict(S3DIS='ScanNet')
+    cfg = fine_tuning(drawn_s3dis, scans, monkeypatch, scans / 'without.pth')
+    with pytest.raises(WeightsError, match="nothing of the domain S3DIS: new_domains={'S3DIS': 'mean'}"):
+        Runner.from_cfg(cfg).train()
 
 
 def test_test_py_votes_and_writes_a_submission(scans, monkeypatch):

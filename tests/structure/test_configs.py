@@ -207,6 +207,7 @@ def narrow_detector(cfg: Config) -> None:
 def own_checkpoint(cfg: Config, folder: Path) -> None:
     """An untrained encoder and head of the recipe's own shape, for recipes that start from a pre-trained one."""
     from mmdet3d.registry import MODELS
+    new = [name for hook in cfg.get('custom_hooks', []) for name in hook.get('new_domains', ())]
     for hook in cfg.get('custom_hooks', []):
         if hook['type'] == 'WeightTransferHook' and 'domain' in hook:  # a detector's encoder, with prompts
             encoder = cfg.model.pts_middle_encoder
@@ -218,8 +219,11 @@ def own_checkpoint(cfg: Config, folder: Path) -> None:
         elif hook['type'] == 'WeightTransferHook':
             part = torch.nn.ModuleDict({key: MODELS.build(cfg.model[key]) for key in ('backbone', 'decode_head')
                                         if key in cfg.model})
+            state = part.state_dict()
+            for name in new:  # of which a joint training has nothing
+                state = {key.replace(f'.{name}', '.Other'): value for key, value in state.items()}
             hook['checkpoint'] = str(folder / 'pretrained.pth')
-            torch.save(dict(state_dict=part.state_dict()), hook['checkpoint'])
+            torch.save(dict(state_dict=state), hook['checkpoint'])
 
 
 STEPS = dict(

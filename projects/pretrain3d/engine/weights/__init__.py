@@ -1,9 +1,9 @@
 """Everything that loads weights goes through here: names and ``_metadata`` move together, and nothing fails silently.
 
 ``reading`` reads files without running what is pickled in them, ``mapping`` renames, ``layout`` knows spconv's two
-kernel layouts, ``domain_fold`` takes domain prompts out, ``transfer`` matches and loads, ``report`` is the printed
-table, ``hook`` does it at the start of a training, ``convert`` does it offline. ``families``, ``minkowski`` and
-``pointcept_ppt`` register mappings of released weights.
+kernel layouts, ``domain_fold`` takes domain prompts out, ``new_domains`` makes those of new data, ``transfer`` matches
+and loads, ``report`` is the printed table, ``hook`` does it at the start of a training, ``convert`` does it offline.
+``families``, ``minkowski`` and ``pointcept_ppt`` register mappings of released weights.
 """
 from . import families, minkowski, pointcept_ppt
 from .convert import convert_checkpoint

@@ -1,5 +1,5 @@
 """One line in ``custom_hooks`` that gives any mmdet3d model a pre-trained part."""
-from typing import Optional, Sequence, Union
+from typing import Mapping, Optional, Sequence, Union
 
 from mmdet3d.registry import HOOKS
 from mmengine.hooks import EMAHook, Hook
@@ -32,6 +32,8 @@ class WeightTransferHook(Hook):
         spconv_layout: Layout of the checkpoint's sparse kernels: ``'auto'``, ``'1'`` or ``'2'``.
         state_key: Entry of the checkpoint that holds the state dict, e.g. ``'ema_state_dict'``.
         domain: The checkpoint has domain prompts, the model is a plain one: load this domain's weights.
+        new_domains: The model has domains that the checkpoint has not: new domain -> a domain of the checkpoint to
+            start it from, several, or ``'mean'`` of all, e.g. ``dict(Mine='mean')``.
     """
 
     priority = 'HIGH'
@@ -45,10 +47,12 @@ class WeightTransferHook(Hook):
                  min_matched: float = MIN_MATCHED,
                  spconv_layout: str = 'auto',
                  state_key: Optional[str] = None,
-                 domain: Optional[str] = None) -> None:
+                 domain: Optional[str] = None,
+                 new_domains: Optional[Mapping[str, Union[str, Sequence[str]]]] = None) -> None:
         self.checkpoint = checkpoint
         self.options = dict(source=source, target=target, rename=rename, mapping=mapping, min_matched=min_matched,
-                            spconv_layout=spconv_layout, state_key=state_key, domain=domain)
+                            spconv_layout=spconv_layout, state_key=state_key, domain=domain,
+                            new_domains=new_domains)
 
     def before_train(self, runner) -> None:
         """Transfer the weights unless the run was resumed from a checkpoint of its own."""

@@ -22,6 +22,7 @@ class Report:
         outside: Tensors of the checkpoint outside the source prefix.
         layout: spconv layout of the checkpoint's kernels, empty where the target has none.
         min_matched: Fraction that was asked for.
+        made: In words, what was made -> those matched keys that the checkpoint did not hold.
         prefixes: Where the checkpoint's tensors lie, to help when nothing matched.
     """
     checkpoint: str
@@ -36,6 +37,7 @@ class Report:
     layout: str = ''
     min_matched: float = 0.
     prefixes: Dict[str, int] = field(default_factory=dict)
+    made: Dict[str, List[str]] = field(default_factory=dict)
 
     @property
     def total(self) -> int:
@@ -62,6 +64,8 @@ class Report:
                  f'({100 * self.fraction:.1f} %, at least {100 * self.min_matched:.1f} % wanted), '
                  f'{self.values:,} values' + (f', spconv {self.layout} kernels' if self.layout else '')]
         lines += [f'  {name:<10} {len(keys):>5}  {_shortened(examples)}' for name, keys, examples in rows]
+        lines += [f'  {"new domain":<10} {len(keys):>5}  of those matched, {words}: {_shortened(keys)}'
+                  for words, keys in self.made.items()]
         if self.outside:
             lines.append(f'  {"not taken":<10} {self.outside:>5}  outside {self.source}')
         if not self.matched and self.prefixes:
@@ -71,6 +75,7 @@ class Report:
 
 
 def _shortened(examples: Sequence[str]) -> str:
+    """The first few."""
     more = len(examples) - SHOWN
     return ', '.join(examples[:SHOWN]) + (f', and {more} more' if more > 0 else '')
 

@@ -14,6 +14,7 @@ from .domain_fold import fold_state
 from .errors import WeightsError
 from .layout import convert_layout, resolve_layout, sparse_kernels, sparse_versions
 from .mapping import StateMapping, RenamedState, Renames, map_state
+from .new_domains import NewDomains, add_domains, domains_of
 from .reading import read_state
 from .report import Report, top_prefixes
 
@@ -106,6 +107,7 @@ def load_weights(model: nn.Module,
                  spconv_layout: str = 'auto',
                  state_key: Optional[str] = None,
                  domain: Optional[str] = None,
+                 new_domains: Optional[NewDomains] = None,
                  logger: Union[logging.Logger, str, None] = 'current') -> Report:
     """Load the part of ``checkpoint`` under ``source`` into the sub-module ``target`` of ``model``.
 
@@ -124,8 +126,12 @@ def load_weights(model: nn.Module,
         spconv_layout: ``'auto'``, ``'1'`` or ``'2'``, see :mod:`.layout`.
         state_key: Entry of the checkpoint that holds the state dict.
         domain: The checkpoint has domain prompts, the model has not: take this domain's weights, by plain names.
+        new_domains: The model has domains that the checkpoint has not: new domain -> one of the checkpoint, several,
+            or 'mean', from which its prompt and statistics are made, see :mod:`.new_domains`.
         logger: Where the table goes, as for ``mmengine.logging.print_log``.
     """
+    if domain is not None and new_domains:
+        raise WeightsError('domain folds prompts for a plain model, new_domains are for one with prompts: give one')
     module = find_module(model, target)
     tensors, metadata = read_state(checkpoint, state_key)
     if domain is not None:
@@ -134,7 +140,10 @@ def load_weights(model: nn.Module,
     state = map_state(tensors, metadata, source, rename, mapping)
     report = Report(named, source, target, outside=state.outside, min_matched=min_matched,
                     prefixes=top_prefixes(list(tensors)))
+    made = add_domains(state, new_domains, module.state_dict()) if new_domains else {}
     plan = plan_transfer(module, state, report, spconv_layout)
+    matched = set(report.matched)
+    report.made = {words: [key for key in keys if key in matched] for words, keys in made.items()}
     if not report.enough:
         raise WeightsError(too_few(report))
     load_plan(module, plan)
@@ -144,5 +153,8 @@ def load_weights(model: nn.Module,
 
 def too_few(report: Report) -> str:
     """Message for a transfer below ``min_matched``."""
+    new = domains_of(report.missing) if domains_of(report.matched + report.unexpected) else []
+    hint = (f"; the checkpoint has nothing of the domain {', '.join(new)}: new_domains={{'{new[0]}': 'mean'}} starts "
+            'it from those that it has' if new else '')
     return ('too few weights matched, nothing was loaded; check source, target and rename, or lower min_matched if '
-            f'the rest is meant to start fresh\n{report.table()}')
+            f'the rest is meant to start fresh{hint}\n{report.table()}')
