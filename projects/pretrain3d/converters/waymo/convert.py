@@ -227,8 +227,9 @@ def convert_splits(root: Path, splits: Optional[Sequence[str]] = None, jobs: int
     for split in chosen:
         names = [f'{split}/{segment}' for segment in segments.get(split, [])]
         if split == UNLABELLED:
-            outcome.bad += [(f'{split}/{segment}', f'{len(wanted[segment])} frames are wanted of it, and it is not there')
-                            for segment in sorted(set(wanted or ()) - set(segments.get(split, [])))]
+            absent = sorted(set(wanted or ()) - set(segments.get(split, [])))
+            outcome.bad += [(f'{split}/{segment}', f'{len(wanted[segment])} frames of it are wanted, but it is absent')
+                            for segment in absent]
         done, failed = convert_scenes(functools.partial(convert_segment, root=root, wanted=wanted), names, jobs, quiet)
         outcome.bad += failed + [line for record in done.values() for line in record['bad']]
         outcome.notes += [f'{name} has no labelled frame' for name, record in done.items()

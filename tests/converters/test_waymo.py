@@ -1,0 +1,324 @@
+"""Waymo's parquet files into points and labels: a slow decoder beside it, awkward files, resuming, what is torn."""
+import importlib.util
+import math
+import pickle
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pq = pytest.importorskip('pyarrow.parquet')
+
+from pretrain3d.converters.batch import SceneError  # noqa: E402
+from pretrain3d.converters.waymo import convert, tables  # noqa: E402
+from pretrain3d.converters.waymo.range_images import Calibration, rotations, to_points  # noqa: E402
+from waymo_segments import FRAMES, LABELLED, SEGMENTS, stamp, turn, write_release  # noqa: E402
+
+FIRST, SECOND = SEGMENTS['training']
+
+
+@pytest.fixture(scope='module')
+def release(tmp_path_factory):
+    root = tmp_path_factory.mktemp('waymo')
+    return root, write_release(root)
+
+
+@pytest.fixture(scope='module')
+def converted(release):
+    root, held = release
+    return root, held, convert.convert_splits(root, quiet=True)
+
+
+@pytest.fixture()
+def broken(release, tmp_path):
+    """A copy of the training segments that a test may spoil."""
+    for tag in convert.SOURCES:
+        shutil.copytree(release[0] / 'training' / tag, tmp_path / 'training' / tag)
+    return tmp_path
+
+
+def slow_points(drawn, frame):
+    """Every return of a frame by itself, in double precision: points (N, 5) and raw classes (N,)."""
+    each, points, classes = drawn['frames'][frame], [], []
+    vehicle = each['vehicle'].astype(np.float32).astype(float)
+    correction = math.atan2(drawn['extrinsic'][1, 0], drawn['extrinsic'][0, 0])
+    for image, label in zip(each['images'], each['labels']):
+        if image is None:
+            continue
+        height, width = image.shape[:2]
+        for i in range(height):
+            for j in range(width):
+                distance = float(image[i, j, 0])
+                if not distance > 0:
+                    continue
+                inclination = drawn['beams'][height - 1 - i]
+                azimuth = (2 * (width - j - 0.5) / width - 1) * math.pi - correction
+                at = np.array([distance * math.cos(azimuth) * math.cos(inclination),
+                               distance * math.sin(azimuth) * math.cos(inclination),
+                               distance * math.sin(inclination), 1])
+                pose = np.eye(4)
+                pose[:3, :3], pose[:3, 3] = turn(*each['pose'][i, j, :3].astype(float)), each['pose'][i, j, 3:]
+                place = np.linalg.inv(vehicle) @ pose @ drawn['extrinsic'] @ at
+                points.append([*place[:3], image[i, j, 1], image[i, j, 2]])
+                classes.append(label[i, j, 1])
+    return np.array(points), np.array(classes)
+
+
+def listed(root, split):
+    return pickle.loads((root / f'waymo_infos_{split}.pkl').read_bytes())
+
+
+def load(root, info):
+    points = np.fromfile(root / info['lidar_points']['lidar_path'], np.float32).reshape(-1, 5)
+    return points, np.fromfile(root / info['pts_semantic_mask_path'], np.uint8)
+
+
+def test_every_return_where_a_slow_decoder_puts_it(converted):
+    root, held, outcome = converted
+    seen = 0
+    for split in ('train', 'val'):
+        for info in listed(root, split)['data_list']:
+            frame = [stamp(number) for number in range(FRAMES)].index(info['timestamp'])
+            points, classes = load(root, info)
+            truth, labels = slow_points(held[info['scene_name']], frame)
+            assert len(points) == len(classes) == info['num_points'] == len(truth) > 20
+            np.testing.assert_allclose(points, truth, rtol=2e-6, atol=2e-5)  # a vehicle 16 km from the origin
+            assert (classes == labels).all() and len(np.unique(classes)) > 5
+            seen += 1
+    assert seen == 6 and not outcome.bad and not outcome.failed
+
+
+def test_numbers_of_the_official_decoder():
+    """The example that waymo-open-dataset tests its own decoder with."""
+    image = np.arange(-12, 12, dtype=np.float32).reshape(3, 2, 4)
+    pose = np.tile(np.array([np.pi / 2] * 3 + [1, 2, 3]), (3, 2, 1))
+    calibration = Calibration(np.eye(4), -np.pi / 2, np.pi / 2, np.array([-np.pi / 2, 0, np.pi / 2]))
+    points, pixel = to_points(image, calibration, pose, np.eye(4))
+    np.testing.assert_allclose(points[:, :3], [[-3, 2, 3], [-7, 2, 3]], atol=1e-6)
+    assert pixel.tolist() == [4, 5] and points[:, 3:].tolist() == [[5, 6], [9, 10]]
+    turned = rotations(np.full((1, 3), np.pi / 2))[0]
+    np.testing.assert_allclose(turned, [[0, 0, 1], [0, 1, 0], [-1, 0, 0]], atol=1e-12)
+
+
+def test_beams_that_are_not_listed_are_evenly_spread():
+    beams = Calibration(np.eye(4), -0.4, 0.4).inclinations(4)
+    np.testing.assert_allclose(beams, [0.3, 0.1, -0.1, -0.3])
+    with pytest.raises(ValueError, match='has 3 rows, and the calibration 2 beams'):
+        Calibration(np.eye(4), 0, 0, np.zeros(2)).inclinations(3)
+
+
+def test_lists_are_in_mmdet3ds_form(converted):
+    root, held, outcome = converted
+    assert outcome.frames == dict(training=4, validation=2, testing=FRAMES) and outcome.fresh == 6 + FRAMES
+    for split, folder in (('train', 'training'), ('val', 'validation')):
+        content = listed(root, split)
+        assert content['metainfo'] == dict(dataset='waymo', info_version='1.1', split=folder)
+        expected = [(name, stamp(frame)) for name in SEGMENTS[folder] for frame in LABELLED]
+        for info, (name, time) in zip(content['data_list'], expected):
+            pose = held[name]['frames'][[stamp(frame) for frame in range(FRAMES)].index(time)]['vehicle']
+            np.testing.assert_allclose(info.pop('ego2global'), pose, rtol=1e-6)
+            assert info.pop('num_points') > 20
+            assert info == dict(
+                sample_idx=f'{name}/{time}', scene_name=name, timestamp=time,
+                lidar_points=dict(lidar_path=f'points/{folder}/{name}/{time}.bin', num_pts_feats=5),
+                pts_semantic_mask_path=f'labels/{folder}/{name}/{time}.label')
+        assert len(content['data_list']) == len(expected)
+    test = listed(root, 'test')['data_list']
+    assert [info['timestamp'] for info in test] == [stamp(frame) for frame in range(FRAMES)]
+    assert not any('pts_semantic_mask_path' in info for info in test) and not (root / 'labels' / 'testing').exists()
+
+
+def test_a_zone_without_boxes_is_no_reason_to_forget_a_label(converted):
+    """The fourth channel says where nobody drew boxes; the labels of such points are what the file says."""
+    root, held, _ = converted
+    info = listed(root, 'val')['data_list'][0]
+    frame = held[info['scene_name']]['frames'][LABELLED[0]]
+    seen = frame['images'][0][..., 0] > 0
+    inside = frame['images'][0][seen][:, 3] > 0
+    expected = frame['labels'][0][seen][:, 1][inside]
+    assert len(expected) > 3 and expected.any()
+    assert (load(root, info)[1][:len(inside)][inside] == expected).all()
+
+
+def test_a_second_run_does_only_what_is_missing(release, tmp_path):
+    root = tmp_path / 'copy'
+    shutil.copytree(release[0] / 'validation', root / 'validation')
+    assert convert.convert_splits(root, quiet=True).fresh == 2
+    before = (root / 'waymo_infos_val.pkl').read_bytes()
+    infos = listed(root, 'val')['data_list']
+    points, labels = (root / infos[0]['lidar_points']['lidar_path'], root / infos[1]['pts_semantic_mask_path'])
+    content, kept = points.read_bytes(), {path: path.stat().st_mtime_ns for path in root.rglob('*.label')}
+    points.write_bytes(content[:-20])
+    outcome = convert.convert_splits(root, quiet=True)
+    assert outcome.fresh == 1 and points.read_bytes() == content
+    labels.unlink()
+    assert convert.convert_splits(root, quiet=True).fresh == 1 and labels.stat().st_mtime_ns != kept[labels]
+    assert convert.convert_splits(root, quiet=True).fresh == 0 and (root / 'waymo_infos_val.pkl').read_bytes() == before
+
+
+def test_frames_of_other_files_are_not_taken_for_done(release, tmp_path):
+    root, name = tmp_path / 'copy', SEGMENTS['validation'][0]
+    shutil.copytree(release[0] / 'validation', root / 'validation')
+    convert.convert_splits(root, quiet=True)
+    for tag in convert.SOURCES:  # another drive under the same name
+        shutil.copy(release[0] / 'training' / tag / f'{FIRST}.parquet', root / 'validation' / tag / f'{name}.parquet')
+    (root / 'points' / 'validation' / name / '9.bin').write_bytes(b'')
+    assert convert.convert_splits(root, quiet=True).fresh == 2
+    points, _ = load(root, listed(root, 'val')['data_list'][0])
+    np.testing.assert_allclose(points, slow_points(release[1][FIRST], LABELLED[0])[0], rtol=2e-6, atol=2e-5)
+    assert not (root / 'points' / 'validation' / name / '9.bin').exists()
+
+
+def test_wanted_frames_of_the_testing_split(release, tmp_path):
+    name, file = SEGMENTS['testing'][0], tmp_path / 'frames.txt'
+    shutil.copytree(release[0] / 'testing', tmp_path / 'root' / 'testing')
+    file.write_text(f'{name},{stamp(3)}\n{name},{stamp(0)}\n{name},5\nelsewhere,7\n')
+    outcome = convert.convert_splits(tmp_path / 'root', wanted=convert.read_frames(file), quiet=True)
+    assert outcome.frames == dict(testing=2)
+    assert [info['timestamp'] for info in listed(tmp_path / 'root', 'test')['data_list']] == [stamp(0), stamp(3)]
+    assert [line[0] for line in outcome.bad] == ['testing/elsewhere', f'testing/{name}/5']
+    file.write_text('no comma\n')
+    with pytest.raises(SceneError, match="line 1: 'no comma' is no segment,timestamp"):
+        convert.read_frames(file)
+
+
+def first_bad(root):
+    """The reason for which the first training segment, or a frame of it, is left out; the second one is there."""
+    outcome = convert.convert_splits(root, quiet=True)
+    assert outcome.frames['training'] >= 2 and all(name.split('/')[1] == FIRST for name, _ in outcome.bad)
+    assert any(info['scene_name'] == SECOND for info in listed(root, 'train')['data_list'])
+    return outcome.bad
+
+
+@pytest.mark.parametrize('tag', ['lidar', 'lidar_segmentation', 'lidar_calibration'])
+def test_torn_files_cost_their_segment(broken, tag):
+    file = broken / 'training' / tag / f'{FIRST}.parquet'
+    file.write_bytes(file.read_bytes()[:-100])
+    [(name, reason)] = first_bad(broken)
+    assert name == f'training/{FIRST}' and reason.startswith(f'{file} cannot be read (')
+    assert reason.endswith('torn or no parquet file; fetch it again')
+
+
+def test_damage_within_a_file_costs_the_frames_it_hits(broken):
+    file = broken / 'training' / 'lidar_pose' / f'{FIRST}.parquet'
+    place = pq.ParquetFile(file).metadata.row_group(0).column(4)
+    assert place.path_in_schema.endswith('values.list.element')
+    content = bytearray(file.read_bytes())
+    start = place.data_page_offset if place.dictionary_page_offset is None else place.dictionary_page_offset
+    content[start:start + 60] = b'\xff' * 60
+    file.write_bytes(content)
+    bad = first_bad(broken)
+    assert 1 <= len(bad) <= 2 and all(f'{file} cannot be read (' in reason for _, reason in bad)
+
+
+@pytest.mark.parametrize('tag', ['lidar', 'lidar_pose', 'lidar_segmentation', 'vehicle_pose', 'lidar_calibration'])
+def test_missing_components_are_named_with_the_folder_to_fetch(broken, tag):
+    file = broken / 'training' / tag / f'{FIRST}.parquet'
+    file.unlink()
+    assert first_bad(broken) == [(f'training/{FIRST}', f'{file} does not exist; fetch training/{tag} of the release')]
+
+
+def rewrite(file, change):
+    """Let ``change`` work on a file's rows."""
+    table = pq.read_table(file)
+    rows = table.to_pylist()
+    change(rows)
+    pq.write_table(type(table).from_pylist(rows, table.schema), file)
+
+
+@pytest.mark.parametrize('tag, column, value, reason', [
+    ('lidar', '[LiDARComponent].range_image_return1.shape', [5, 12, 3],
+     'do not fill a range image of shape (5, 12, 3)'),
+    ('lidar', '[LiDARComponent].range_image_return1.values', [-1.0] * 240, None),
+    ('lidar_pose', '[LiDARPoseComponent].range_image_return1.values', None, 'has no poses of frame'),
+    ('lidar_pose', '[LiDARPoseComponent].range_image_return1.shape', [12, 5, 6], 'do not go together'),
+    ('lidar_pose', '[LiDARPoseComponent].range_image_return1.values', [math.nan] * 360, 'points are not finite'),
+    ('lidar_segmentation', '[LiDARSegmentationLabelComponent].range_image_return1.values', [23] * 120,
+     'classes from 23 to 23; Waymo has 0 to 22'),
+    ('lidar_segmentation', '[LiDARSegmentationLabelComponent].range_image_return1.shape', [12, 5, 2],
+     'labels of shape (12, 5, 2) do not fit a range image of shape (5, 12, 4)'),
+    ('vehicle_pose', '[VehiclePoseComponent].world_from_vehicle.transform', [math.nan] * 16, 'has no pose of frame'),
+    ('lidar', 'key.frame_timestamp_micros', 77, 'has no row of the top LiDAR for frame')])
+def test_a_frame_that_does_not_go_together_is_left_out(broken, tag, column, value, reason):
+    """The same of frame 4, which has no second return; a frame in which nothing came back is one of these."""
+    file = broken / 'training' / tag / f'{FIRST}.parquet'
+
+    def change(rows):
+        for row in rows:
+            if row['key.frame_timestamp_micros'] == stamp(4) and row.get('key.laser_name', 1) == 1:
+                row[column] = value
+    rewrite(file, change)
+    [(name, told)] = first_bad(broken)
+    assert name == f'training/{FIRST}/{stamp(4)}'
+    assert (reason or 'nothing came back, there is no point') in told and str(broken / 'training') in told
+
+
+def test_files_of_another_kind_and_repeated_frames(broken):
+    folder = broken / 'training'
+    shutil.copy(folder / 'lidar_pose' / f'{FIRST}.parquet', folder / 'lidar' / f'{FIRST}.parquet')
+    [(_, reason)] = first_bad(broken)
+    assert "has no column '[LiDARComponent].range_image_return1.values': it is no file of lidar" in reason
+    rewrite(folder / 'lidar_pose' / f'{SECOND}.parquet', lambda rows: rows.append(rows[0]))
+    with pytest.raises(SceneError, match=r'222_0_000_20_000\.parquet holds frame \d+ twice'):
+        convert.convert_segment(f'training/{SECOND}', broken)
+
+
+def test_returns_without_labels_are_undefined_and_segments_without_labels_are_told(broken):
+    folder = broken / 'training' / 'lidar_segmentation'
+    rewrite(folder / f'{FIRST}.parquet', lambda rows: rows.clear())
+    prefix = '[LiDARSegmentationLabelComponent].range_image_return2'
+
+    def forget(rows):
+        for row in rows:
+            row[f'{prefix}.values'] = None
+    rewrite(folder / f'{SECOND}.parquet', forget)
+    outcome = convert.convert_splits(broken, quiet=True)
+    assert outcome.notes == [f'training/{FIRST} has no labelled frame'] and not outcome.bad
+    info = listed(broken, 'train')['data_list'][0]
+    _, classes = load(broken, info)
+    assert info['scene_name'] == SECOND and classes.any() and not classes[-3:].any()
+
+
+def test_rows_are_decoded_one_at_a_time(release, monkeypatch):
+    """However large a row group is: batches of one row, and none of a group in which no wanted frame lies."""
+    root, held = release
+    calls, real = [], pq.ParquetFile.iter_batches
+
+    def spy(self, **options):
+        calls.append(options)
+        return real(self, **options)
+    monkeypatch.setattr(pq.ParquetFile, 'iter_batches', spy)
+    table = tables.Table(root / 'validation', 'lidar_pose', SEGMENTS['validation'][0], tables.image_columns(1))
+    assert sorted(table.times) == [stamp(frame) for frame in range(FRAMES)] and not calls
+    for time in [*table.times, table.times[0]]:
+        frame = [stamp(number) for number in range(FRAMES)].index(time)
+        truth = held[SEGMENTS['validation'][0]]['frames'][frame]['pose']
+        assert (table.images(time, 1)[0] == truth).all()
+    assert [(call['batch_size'], call['row_groups']) for call in calls] == [(1, [0]), (1, [1]), (1, [0])]
+
+
+def tool():
+    path = Path(__file__).resolve().parents[2] / 'tools' / 'data' / 'waymo.py'
+    spec = importlib.util.spec_from_file_location('waymo_tool', path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_what_the_tool_says_and_its_exit_status(broken, monkeypatch, capsys, tmp_path):
+    def run(*arguments):
+        monkeypatch.setattr(sys, 'argv', ['waymo.py', *map(str, arguments)])
+        return tool().main(), capsys.readouterr()
+
+    status, said = run(broken, '--jobs', 2)
+    assert status == 0 and f'{broken}: 4 frames of training, 4 of them converted now' in said.out
+    (broken / 'training' / 'vehicle_pose' / f'{FIRST}.parquet').unlink()
+    status, said = run(broken, '--jobs', 1)
+    assert status == 2 and f'left out training/{FIRST}: ' in said.out and '2 frames of training' in said.out
+    status, said = run(broken, '--splits', 'validation')
+    assert status == 1 and "split 'validation': no frame of its 0 segments" in said.err
+    (tmp_path / 'empty').mkdir()
+    status, said = run(tmp_path / 'empty')
+    assert status == 1 and 'holds no training/lidar/*.parquet' in said.err
