@@ -21,7 +21,8 @@ def test_row_groups():
     domain = torch.randint(0, 4, (50,), generator=generator)
     domain[domain == 2] = 0
     x = torch.randn(50, 3, generator=generator)
-    for rows in (domain, domain.sort().values):
+    together = torch.tensor([1, 3, 0])[torch.arange(50) // 20]
+    for rows in (domain, domain.sort().values, together, domain[:1].expand(50)):
         groups = RowGroups.of(rows, 4)
         parts = groups.split(x)
         assert [len(part) for part in parts] == [int((rows == d).sum()) for d in range(4)]
@@ -33,8 +34,28 @@ def test_row_groups():
             lambda rows: groups.join([part**3 * w for part, w in zip(groups.split(rows), weights)]), values)
         groups.join([part * w for part, w in zip(groups.split(values), weights)]).sum().backward()
         assert torch.equal(values.grad, torch.tensor(weights)[rows][:, None].expand(50, 3).double())
-    assert groups.order is None, 'rows that are sorted are not copied'
+        assert (groups.order is None) == (rows is not domain), 'rows that lie together are not copied'
     assert RowGroups.of(domain[:0], 4).counts == [0] * 4
+
+
+def test_rows_that_lie_together_give_exactly_what_sorted_ones_do(monkeypatch):
+    """Samples in another order than the domains of the model: outputs, statistics and gradients of a training step."""
+
+    def by_sorting(domain, number):
+        order = domain.argsort(stable=True)
+        return RowGroups([int((domain == d).sum()) for d in range(number)], order, order.argsort())
+
+    steps, groups = [], []
+    for of in (RowGroups.of, by_sorting):
+        monkeypatch.setattr(RowGroups, 'of', lambda *args: groups.append(of(*args)) or groups[-1])
+        torch.manual_seed(0)
+        one = scatter_prompts(convert(build('SpUNet'), ('ScanNet', 'S3DIS', 'Structured3D'))).train()
+        out = one(dict(scene(), domains=['Structured3D', 'Structured3D', 'ScanNet']))
+        out.square().sum().backward()
+        steps.append([out, *one.buffers(), *(value.grad for value in one.parameters())])
+    # The voxels of a sample lie together; a strided layer may mix those of several.
+    assert groups[0].order is None and groups[0].runs and groups[len(groups) // 2].order is not None
+    assert all(torch.equal(mine, theirs) for mine, theirs in zip(*steps))
 
 
 @pytest.mark.parametrize('how', ['key', 'use'])

@@ -31,36 +31,48 @@ class _Permute(Function):
 
 @dataclass
 class RowGroups:
-    """Rows of one grid, sorted by domain.
+    """Rows of one grid, by domain.
 
     Attributes:
         counts: rows of each domain.
-        order: (N,) rows in the order of the domains; None: they lie so already.
+        order: (N,) rows in the order of the domains; None: those of each domain lie together already, so that they
+            can be taken without being copied.
         inverse: (N,) the way back.
+        runs: the domains in the order in which their rows lie then; empty: in their own.
     """
     counts: List[int]
     order: Optional[Tensor]
     inverse: Optional[Tensor]
+    runs: Sequence[int] = ()
 
     @classmethod
     def of(cls, domain: Tensor, num_domains: int) -> 'RowGroups':
         """Group rows by their domain (N,) int64. One synchronisation: the counts are python numbers."""
-        summary = torch.cat([domain.bincount(minlength=num_domains), (domain[1:] < domain[:-1]).any()[None].long()])
-        *counts, unsorted = summary.tolist()
-        if not unsorted:
-            return cls(counts, None, None)
+        if len(domain) == 0:
+            return cls([0] * num_domains, None, None)
+        row = torch.arange(len(domain), device=domain.device)
+        own = domain == torch.arange(num_domains, device=domain.device)[:, None]
+        starts = torch.where(own, row, len(domain)).amin(1)
+        changes = (domain[1:] != domain[:-1]).sum()
+        *summary, changes = torch.cat([own.sum(1), starts, changes[None]]).tolist()
+        counts, starts = summary[:num_domains], summary[num_domains:]
+        if changes < sum(count > 0 for count in counts):
+            return cls(counts, None, None, sorted(range(num_domains), key=starts.__getitem__))
         order = domain.argsort(stable=True)
         inverse = torch.empty_like(order)
-        inverse[order] = torch.arange(len(order), device=order.device)
+        inverse[order] = row
         return cls(counts, order, inverse)
 
     def split(self, rows: Tensor) -> Tuple[Tensor, ...]:
         """(N, ...) -> one (n_d, ...) for each domain."""
-        return (rows if self.order is None else _Permute.apply(rows, self.order, self.inverse)).split(self.counts)
+        rows = rows if self.order is None else _Permute.apply(rows, self.order, self.inverse)
+        runs = self.runs or range(len(self.counts))
+        parts = dict(zip(runs, rows.split([self.counts[domain] for domain in runs])))
+        return tuple(parts[domain] for domain in range(len(self.counts)))
 
     def join(self, parts: Sequence[Tensor]) -> Tensor:
         """The inverse of :meth:`split`."""
-        rows = torch.cat(list(parts))
+        rows = torch.cat([parts[domain] for domain in self.runs or range(len(parts))])
         return rows if self.inverse is None else _Permute.apply(rows, self.inverse, self.order)
 
 
