@@ -111,8 +111,6 @@ def test_sweeps_can_be_read(name, monkeypatch):
     path = FOLDER / 'benchmarks' / f'{name}.yaml'
     monkeypatch.syspath_prepend(str(ROOT / 'tools'))
     monkeypatch.setenv('PRETRAIN3D_TASKS', '/data/tasks')
-    # Only a fingerprint needs it, and yapf takes a second a cell.
-    monkeypatch.setattr(Config, 'pretty_text', property(lambda cfg: repr(cfg._cfg_dict)))
     from _sweep_spec import make_cells, read_spec
     spec = read_spec(str(path))
     cells = make_cells(spec)
