@@ -53,6 +53,17 @@ class LidarSegDataset(SubsetMixin, Seg3DDataset):
         """Class of every raw id (NUM_RAW,) int64; ``ignore_index`` for those without one."""
         return self.SPACE.map_raw(np.arange(self.NUM_RAW))
 
+    def load_data_list(self) -> List[dict]:
+        """Samples of the info file, whose own metainfo is read with them and not kept.
+
+        Its keys differ by data set, and mmdet's ConcatDataset of several raises a KeyError about such keys, or none,
+        depending on the hash seed of the process.
+        """
+        given = dict(self._metainfo)
+        infos = super().load_data_list()
+        self._metainfo = given
+        return infos
+
     def parse_data_info(self, info: dict) -> dict:
         """Join the prefixes, of each camera its own, and drop what is not read."""
         for key in self._dropped:
