@@ -14,11 +14,12 @@ from mmdet3d.registry import METRICS, MODELS
 MODES = ('single', 'mixed')
 
 
-def two_then_one(rank, world_size, **arguments):
-    """Both modes on two ranks; then each rank trains one of them alone, with batches twice as large."""
-    both = {mode: train(mode=mode, batch=1, **arguments) for mode in MODES}
-    regroup(1)
-    return dict(both=both, whole=train(mode=MODES[rank], batch=2, **arguments))
+def then_halves(rank, world_size, **arguments):
+    """Both modes on all ranks; then each half of the ranks trains one of them, with batches twice as large."""
+    all_ranks = {mode: train(mode=mode, batch=1, **arguments) for mode in MODES}
+    half = world_size // 2
+    regroup(half)
+    return dict(all=all_ranks, half=train(mode=MODES[rank // half], batch=2, **arguments))
 
 
 def train(config, environment, mode, batch, steps):

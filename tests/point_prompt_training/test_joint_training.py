@@ -26,22 +26,27 @@ def environment(drawn_scannet, drawn_s3dis, monkeypatch):
     return variables
 
 
-def test_two_ranks_train_and_score_like_one(tmp_path, environment):
-    """One domain a step, or several: on a rank, and where a rank has none of one."""
-    found = run_ranks(f'{joint_ranks.__file__}:two_then_one', 2, tmp_path, config=RECIPE, environment=environment,
+@pytest.mark.parametrize('ranks', [2, 4])
+def test_ranks_train_and_score_like_half_as_many(ranks, tmp_path, environment):
+    """One domain a step, or several: on a rank, and where a rank has none of one. Two as one, four as two."""
+    found = run_ranks(f'{joint_ranks.__file__}:then_halves', ranks, tmp_path, config=RECIPE, environment=environment,
                       steps=3)
     for place, mode in enumerate(joint_ranks.MODES):
-        whole, both = found[place]['whole'], [rank['both'][mode] for rank in found]
+        fewer = [rank['half'] for rank in found[place * ranks // 2:(place + 1) * ranks // 2]]
+        more, domains = [rank['all'][mode] for rank in found], []
         for step in range(3):
-            dealt = sorted((rank['draws'][step][0], rank['domains'][step][0]) for rank in both)
-            assert dealt == sorted(zip(whole['draws'][step], whole['domains'][step]))
-        assert {len(set(names)) for names in whole['domains']} == ({1} if mode == 'single' else {1, 2})
-        assert {name for names in whole['domains'] for name in names} == {'ScanNet', 'S3DIS'}
-        for rank in both:
-            assert rank['losses'] == pytest.approx(whole['losses'], rel=1e-9)
-            assert rank['scores'] == whole['scores']
-        assert {'ScanNet/miou/vertex', 'S3DIS/miou/voxel', 'mean/miou/vertex'} <= set(whole['scores'])
-        assert len(set(whole['losses'])) == 3
+            dealt = [sorted((draw, name) for rank in part for draw, name in zip(rank['draws'][step],
+                                                                                rank['domains'][step]))
+                     for part in (fewer, more)]
+            assert dealt[0] == dealt[1] and len(dealt[0]) == ranks
+            domains.append({name for _, name in dealt[0]})
+        assert {len(names) for names in domains} == {1} if mode == 'single' else max(map(len, domains)) == 2
+        assert set.union(*domains) == {'ScanNet', 'S3DIS'}
+        for rank in more + fewer:
+            assert rank['losses'] == pytest.approx(fewer[0]['losses'], rel=1e-9)
+            assert rank['scores'] == fewer[0]['scores']
+        assert {'ScanNet/miou/vertex', 'S3DIS/miou/voxel', 'mean/miou/vertex'} <= set(fewer[0]['scores'])
+        assert len(set(fewer[0]['losses'])) == 3
 
 
 def test_a_killed_run_goes_on(tmp_path, environment):
