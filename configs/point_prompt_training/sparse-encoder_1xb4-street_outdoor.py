@@ -11,6 +11,8 @@ ratios = {
     part.split('=')[0]: int(part.split('=')[1])
     for part in '{{$PRETRAIN3D_DOMAINS:nuScenes=1,SemanticKITTI=1}}'.split(',')
 }
+assert set(ratios) <= set(_base_.spaces), (
+    f'PRETRAIN3D_DOMAINS names {set(ratios) - set(_base_.spaces)}: choose from {list(_base_.spaces)}')
 model = dict(
     type='DomainSegmentor',
     data_preprocessor=dict(

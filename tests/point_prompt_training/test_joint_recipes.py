@@ -184,3 +184,11 @@ def test_sweeps_can_be_read(path, monkeypatch):
                 assert against == {metric: f'alone {metric.split("/")[0]}' for metric in cell.metrics}
     if path.name.endswith('table2.yaml'):
         assert len(cells) == 18
+
+
+@pytest.mark.parametrize('name', ['spunet_1xb4-rooms_indoor', 'spunet_8xb3-120k_indoor', 'spunet_4xb3-350k_outdoor',
+                                  'sparse-encoder_1xb4-street_outdoor'])
+def test_a_data_set_that_there_is_not_is_named(name, monkeypatch):
+    monkeypatch.setenv('PRETRAIN3D_DOMAINS', 'ScanNett=1')
+    with pytest.raises(AssertionError, match=r"PRETRAIN3D_DOMAINS names \{'ScanNett'\}: choose from \["):
+        Config.fromfile(str(FOLDER / f'{name}.py'))

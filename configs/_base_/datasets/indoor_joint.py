@@ -7,6 +7,7 @@ ratios = {
     for part in '{{$PRETRAIN3D_DOMAINS:Structured3D=4,ScanNet=2,S3DIS=1}}'.split(',')
 }
 spaces = dict(Structured3D='Structured3D25', ScanNet='ScanNet20', S3DIS='S3DIS13')
+assert set(ratios) <= set(spaces), f'PRETRAIN3D_DOMAINS names {set(ratios) - set(spaces)}: choose from {list(spaces)}'
 label_spaces = {name: spaces[name] for name in ratios}
 numbers = dict(Structured3D=25, ScanNet=20, S3DIS=13)
 voxel_size = 0.02

@@ -8,6 +8,7 @@ ratios = {
     for part in '{{$PRETRAIN3D_DOMAINS:nuScenes=1,SemanticKITTI=1,Waymo=1}}'.split(',')
 }
 spaces = dict(**_base_.spaces, Waymo='Waymo22')
+assert set(ratios) <= set(spaces), f'PRETRAIN3D_DOMAINS names {set(ratios) - set(spaces)}: choose from {list(spaces)}'
 label_spaces = {name: spaces[name] for name in ratios}
 numbers = dict(**_base_.numbers, Waymo=22)
 

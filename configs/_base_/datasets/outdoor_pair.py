@@ -2,8 +2,7 @@
 # Folders: PRETRAIN3D_NUSCENES, PRETRAIN3D_SEMANTICKITTI, as the base config of each has them. PRETRAIN3D_DOMAINS names
 # the data sets of a run and the turns of each, e.g. 'nuScenes=1,SemanticKITTI=1'; the first is the main one. Recipes
 # read `ratios`, `label_spaces` and `numbers` (of classes) of this file. outdoor_joint.py builds on it and adds Waymo;
-# names of other data sets than these two are passed over here, and a recipe that is built on this file alone ends with
-# a KeyError of the name.
+# names of other data sets than these two are passed over here.
 ratios = {
     part.split('=')[0]: int(part.split('=')[1])
     for part in '{{$PRETRAIN3D_DOMAINS:nuScenes=1,SemanticKITTI=1}}'.split(',')
