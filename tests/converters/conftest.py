@@ -1,4 +1,4 @@
-"""A small drawn world in ScanNet's layout, its conversion (both read only), and a copy to break."""
+"""A small drawn world in ScanNet's layout, its conversion, a hand-made Waymo release (read only), a copy to break."""
 import shutil
 
 import pytest
@@ -23,6 +23,14 @@ def converted(world, tmp_path_factory):
     out = tmp_path_factory.mktemp('converted')
     assert convert(world, out, frame_step=1, quiet=True) == []
     return out
+
+
+@pytest.fixture(scope='session')
+def release(tmp_path_factory):
+    """Folder of a hand-made Waymo release, and what its segments hold."""
+    from waymo_segments import write_release  # needs pyarrow
+    root = tmp_path_factory.mktemp('waymo')
+    return root, write_release(root)
 
 
 @pytest.fixture()

@@ -1,10 +1,6 @@
-"""Waymo's parquet files into points and labels: a slow decoder beside it, awkward files, resuming, what is torn."""
-import importlib.util
+"""Waymo's parquet files into points and labels: a slow decoder beside it, awkward files, resuming."""
 import math
-import pickle
 import shutil
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,29 +10,16 @@ pq = pytest.importorskip('pyarrow.parquet')
 from pretrain3d.converters.batch import SceneError  # noqa: E402
 from pretrain3d.converters.waymo import convert, tables  # noqa: E402
 from pretrain3d.converters.waymo.range_images import Calibration, rotations, to_points  # noqa: E402
-from waymo_segments import FRAMES, LABELLED, SEGMENTS, stamp, turn, write_release  # noqa: E402
+import waymo_segments  # noqa: E402
+from waymo_segments import FRAMES, LABELLED, SEGMENTS, listed, load, rewrite, stamp, turn  # noqa: E402
 
-FIRST, SECOND = SEGMENTS['training']
-
-
-@pytest.fixture(scope='module')
-def release(tmp_path_factory):
-    root = tmp_path_factory.mktemp('waymo')
-    return root, write_release(root)
+FIRST = SEGMENTS['training'][0]
 
 
 @pytest.fixture(scope='module')
 def converted(release):
     root, held = release
     return root, held, convert.convert_splits(root, quiet=True)
-
-
-@pytest.fixture()
-def broken(release, tmp_path):
-    """A copy of the training segments that a test may spoil."""
-    for tag in convert.SOURCES:
-        shutil.copytree(release[0] / 'training' / tag, tmp_path / 'training' / tag)
-    return tmp_path
 
 
 def slow_points(drawn, frame):
@@ -64,15 +47,6 @@ def slow_points(drawn, frame):
                 points.append([*place[:3], image[i, j, 1], image[i, j, 2]])
                 classes.append(label[i, j, 1])
     return np.array(points), np.array(classes)
-
-
-def listed(root, split):
-    return pickle.loads((root / f'waymo_infos_{split}.pkl').read_bytes())
-
-
-def load(root, info):
-    points = np.fromfile(root / info['lidar_points']['lidar_path'], np.float32).reshape(-1, 5)
-    return points, np.fromfile(root / info['pts_semantic_mask_path'], np.uint8)
 
 
 def test_every_return_where_a_slow_decoder_puts_it(converted):
@@ -184,103 +158,6 @@ def test_wanted_frames_of_the_testing_split(release, tmp_path):
         convert.read_frames(file)
 
 
-def first_bad(root):
-    """The reason for which the first training segment, or a frame of it, is left out; the second one is there."""
-    outcome = convert.convert_splits(root, quiet=True)
-    assert outcome.frames['training'] >= 2 and all(name.split('/')[1] == FIRST for name, _ in outcome.bad)
-    assert any(info['scene_name'] == SECOND for info in listed(root, 'train')['data_list'])
-    return outcome.bad
-
-
-@pytest.mark.parametrize('tag', ['lidar', 'lidar_segmentation', 'lidar_calibration'])
-def test_torn_files_cost_their_segment(broken, tag):
-    file = broken / 'training' / tag / f'{FIRST}.parquet'
-    file.write_bytes(file.read_bytes()[:-100])
-    [(name, reason)] = first_bad(broken)
-    assert name == f'training/{FIRST}' and reason.startswith(f'{file} cannot be read (')
-    assert reason.endswith('torn or no parquet file; fetch it again')
-
-
-def test_damage_within_a_file_costs_the_frames_it_hits(broken):
-    file = broken / 'training' / 'lidar_pose' / f'{FIRST}.parquet'
-    place = pq.ParquetFile(file).metadata.row_group(0).column(4)
-    assert place.path_in_schema.endswith('values.list.element')
-    content = bytearray(file.read_bytes())
-    start = place.data_page_offset if place.dictionary_page_offset is None else place.dictionary_page_offset
-    content[start:start + 60] = b'\xff' * 60
-    file.write_bytes(content)
-    bad = first_bad(broken)
-    assert 1 <= len(bad) <= 2 and all(f'{file} cannot be read (' in reason for _, reason in bad)
-
-
-@pytest.mark.parametrize('tag', ['lidar', 'lidar_pose', 'lidar_segmentation', 'vehicle_pose', 'lidar_calibration'])
-def test_missing_components_are_named_with_the_folder_to_fetch(broken, tag):
-    file = broken / 'training' / tag / f'{FIRST}.parquet'
-    file.unlink()
-    assert first_bad(broken) == [(f'training/{FIRST}', f'{file} does not exist; fetch training/{tag} of the release')]
-
-
-def rewrite(file, change):
-    """Let ``change`` work on a file's rows."""
-    table = pq.read_table(file)
-    rows = table.to_pylist()
-    change(rows)
-    pq.write_table(type(table).from_pylist(rows, table.schema), file)
-
-
-@pytest.mark.parametrize('tag, column, value, reason', [
-    ('lidar', '[LiDARComponent].range_image_return1.shape', [5, 12, 3],
-     'do not fill a range image of shape (5, 12, 3)'),
-    ('lidar', '[LiDARComponent].range_image_return1.values', [-1.0] * 240, None),
-    ('lidar_pose', '[LiDARPoseComponent].range_image_return1.values', None, 'has no poses of frame'),
-    ('lidar_pose', '[LiDARPoseComponent].range_image_return1.shape', [12, 5, 6], 'do not go together'),
-    ('lidar_pose', '[LiDARPoseComponent].range_image_return1.values', [math.nan] * 360, 'points are not finite'),
-    ('lidar_segmentation', '[LiDARSegmentationLabelComponent].range_image_return1.values', [23] * 120,
-     'classes from 23 to 23; Waymo has 0 to 22'),
-    ('lidar_segmentation', '[LiDARSegmentationLabelComponent].range_image_return1.shape', [12, 5, 2],
-     'labels of shape (12, 5, 2) do not fit a range image of shape (5, 12, 4)'),
-    ('vehicle_pose', '[VehiclePoseComponent].world_from_vehicle.transform', [math.nan] * 16, 'has no pose of frame'),
-    ('lidar', 'key.frame_timestamp_micros', 77, 'has no row of the top LiDAR for frame')])
-def test_a_frame_that_does_not_go_together_is_left_out(broken, tag, column, value, reason):
-    """The same of frame 4, which has no second return; a frame in which nothing came back is one of these."""
-    file = broken / 'training' / tag / f'{FIRST}.parquet'
-
-    def change(rows):
-        for row in rows:
-            if row['key.frame_timestamp_micros'] == stamp(4) and row.get('key.laser_name', 1) == 1:
-                row[column] = value
-    rewrite(file, change)
-    [(name, told)] = first_bad(broken)
-    assert name == f'training/{FIRST}/{stamp(4)}'
-    assert (reason or 'nothing came back, there is no point') in told and str(broken / 'training') in told
-
-
-def test_files_of_another_kind_and_repeated_frames(broken):
-    folder = broken / 'training'
-    shutil.copy(folder / 'lidar_pose' / f'{FIRST}.parquet', folder / 'lidar' / f'{FIRST}.parquet')
-    [(_, reason)] = first_bad(broken)
-    assert "has no column '[LiDARComponent].range_image_return1.values': it is no file of lidar" in reason
-    rewrite(folder / 'lidar_pose' / f'{SECOND}.parquet', lambda rows: rows.append(rows[0]))
-    with pytest.raises(SceneError, match=r'222_0_000_20_000\.parquet holds frame \d+ twice'):
-        convert.convert_segment(f'training/{SECOND}', broken)
-
-
-def test_returns_without_labels_are_undefined_and_segments_without_labels_are_told(broken):
-    folder = broken / 'training' / 'lidar_segmentation'
-    rewrite(folder / f'{FIRST}.parquet', lambda rows: rows.clear())
-    prefix = '[LiDARSegmentationLabelComponent].range_image_return2'
-
-    def forget(rows):
-        for row in rows:
-            row[f'{prefix}.values'] = None
-    rewrite(folder / f'{SECOND}.parquet', forget)
-    outcome = convert.convert_splits(broken, quiet=True)
-    assert outcome.notes == [f'training/{FIRST} has no labelled frame'] and not outcome.bad
-    info = listed(broken, 'train')['data_list'][0]
-    _, classes = load(broken, info)
-    assert info['scene_name'] == SECOND and classes.any() and not classes[-3:].any()
-
-
 def test_rows_are_decoded_one_at_a_time(release, monkeypatch):
     """However large a row group is: batches of one row, and none of a group in which no wanted frame lies."""
     root, held = release
@@ -299,26 +176,32 @@ def test_rows_are_decoded_one_at_a_time(release, monkeypatch):
     assert [(call['batch_size'], call['row_groups']) for call in calls] == [(1, [0]), (1, [1]), (1, [0])]
 
 
-def tool():
-    path = Path(__file__).resolve().parents[2] / 'tools' / 'data' / 'waymo.py'
-    spec = importlib.util.spec_from_file_location('waymo_tool', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def test_the_order_of_rows_costs_nothing(tmp_path, monkeypatch):
+    """Rows in other orders, of every file another: the same points and labels, and no row is decoded twice."""
+    monkeypatch.setattr(waymo_segments, 'LABELLED', tuple(range(FRAMES)))
+    calls = []
 
+    class Spy(pq.ParquetFile):
+        def __init__(self, source, **options):
+            self.tag = source.parent.name
+            super().__init__(source, **options)
 
-def test_what_the_tool_says_and_its_exit_status(broken, monkeypatch, capsys, tmp_path):
-    def run(*arguments):
-        monkeypatch.setattr(sys, 'argv', ['waymo.py', *map(str, arguments)])
-        return tool().main(), capsys.readouterr()
+        def iter_batches(self, **options):
+            calls.extend((self.tag, group) for group in options['row_groups'])
+            return super().iter_batches(**options)
 
-    status, said = run(broken, '--jobs', 2)
-    assert status == 0 and f'{broken}: 4 frames of training, 4 of them converted now' in said.out
-    (broken / 'training' / 'vehicle_pose' / f'{FIRST}.parquet').unlink()
-    status, said = run(broken, '--jobs', 1)
-    assert status == 2 and f'left out training/{FIRST}: ' in said.out and '2 frames of training' in said.out
-    status, said = run(broken, '--splits', 'validation')
-    assert status == 1 and "split 'validation': no frame of its 0 segments" in said.err
-    (tmp_path / 'empty').mkdir()
-    status, said = run(tmp_path / 'empty')
-    assert status == 1 and 'holds no training/lidar/*.parquet' in said.err
+    monkeypatch.setattr(tables.pq, 'ParquetFile', Spy)
+    made = []
+    for seed in range(4):
+        root = tmp_path / str(seed)
+        waymo_segments.write_segment(root, 'training', FIRST, waymo_segments.draw_segment(1))
+        for tag in ('lidar', 'lidar_segmentation', 'lidar_pose', 'vehicle_pose'):
+            rewrite(root / 'training' / tag / f'{FIRST}.parquet', np.random.default_rng(seed).shuffle, 9)
+        calls.clear()
+        assert convert.convert_splits(root, quiet=True).frames == dict(training=FRAMES)
+        for tag in ('lidar', 'vehicle_pose'):
+            groups = [group for name, group in calls if name == tag]
+            assert len(groups) == len(set(groups)) > 0
+        files = sorted(file for kind in ('points', 'labels') for file in (root / kind).rglob(f'{FIRST}/*'))
+        made.append({str(file.relative_to(root)): file.read_bytes() for file in files if file.suffix != '.json'})
+    assert len(made[0]) == 2 * FRAMES and all(other == made[0] for other in made[1:])

@@ -3,8 +3,9 @@
 Five LiDARs in every frame, rows in no order, several of them in a row group, a pandas index, single-precision poses,
 frames without labels, a second return that is missing.
 """
+import pickle
 from pathlib import Path
-from typing import Dict, List
+from typing import Callable, Dict, List, Optional, Tuple
 
 import numpy as np
 import pyarrow as pa
@@ -119,3 +120,22 @@ def write_release(root: Path) -> Dict[str, Dict]:
             held[name] = draw_segment(int(name[:3]))
             write_segment(root, split, name, held[name])
     return held
+
+
+def listed(root: Path, split: str) -> Dict:
+    """The list that a conversion made; ``split`` as in its name."""
+    return pickle.loads((root / f'waymo_infos_{split}.pkl').read_bytes())
+
+
+def load(root: Path, info: Dict) -> Tuple[np.ndarray, np.ndarray]:
+    """(N, 5) points and (N,) raw classes of a converted frame."""
+    points = np.fromfile(root / info['lidar_points']['lidar_path'], np.float32).reshape(-1, 5)
+    return points, np.fromfile(root / info['pts_semantic_mask_path'], np.uint8)
+
+
+def rewrite(file: Path, change: Callable[[List[Dict]], None], rows_per_group: Optional[int] = None) -> None:
+    """Let ``change`` work on a file's rows."""
+    table = pq.read_table(file)
+    rows = table.to_pylist()
+    change(rows)
+    pq.write_table(pa.Table.from_pylist(rows, table.schema), file, row_group_size=rows_per_group)

@@ -14,7 +14,8 @@ reason: segments and frames that cannot be read, which are left out. A segment i
 are converted unless --test-frames names them (lines segment,timestamp, as Waymo's list of its challenge has them).
 
 Exit status: 0 every labelled frame is there; 2 some were left out; 1 nothing could be converted, in all or in one of
-the splits (its info file is then not written; the other splits' are).
+the splits (no info file of it is written, and one of an earlier run is removed if none of its files could be
+converted; the other splits' are written).
 """
 import argparse
 import os
@@ -41,7 +42,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('root', type=Path, help='folder of the download, or of a drawn street')
     parser.add_argument('--splits', nargs='+', choices=SPLITS, help='default: those that have segments')
-    parser.add_argument('--test-frames', type=Path, metavar='FILE', help='which frames of testing (default: all)')
+    parser.add_argument('--test-frames', type=Path, metavar='FILE',
+                        help='which frames of testing (default: all); an error unless testing is converted')
     parser.add_argument('--jobs', type=int, default=os.cpu_count() or 1)
     args = parser.parse_args()
     try:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...files import read_names, remove_leftovers, write_atomic
 from ..batch import SceneError, convert_scenes, write_array
-from .infos import COLUMNS, SPLITS, entry, labels_path, points_path, write_infos
+from .infos import COLUMNS, SPLITS, entry, infos_path, labels_path, points_path, write_infos
 from .range_images import Calibration, to_points
 from .tables import Table, image_columns
 
@@ -28,7 +28,8 @@ class Outcome:
     Attributes:
         frames: split -> frames in its info file. fresh: frames of them that this run converted.
         bad: (segment or frame, reason) of those that are in no info file. notes: lines on segments without labels.
-        failed: (split, reason) of splits without a single frame; no info file was written for them.
+        failed: (split, reason) of splits without a single frame; they have no info file, unless no file of theirs was
+            there to convert and an earlier run wrote one.
     """
     frames: Dict[str, int] = field(default_factory=dict)
     fresh: int = 0
@@ -47,7 +48,7 @@ def read_frames(path: Path) -> Dict[str, Set[int]]:
     """Segment -> time stamps, from lines ``segment,timestamp`` as Waymo lists the frames of its challenge.
 
     Raises:
-        SceneError: a line is none of these.
+        SceneError: a line is none of these, or there is none.
     """
     frames: Dict[str, Set[int]] = {}
     for number, line in enumerate(read_names(path), 1):
@@ -55,6 +56,8 @@ def read_frames(path: Path) -> Dict[str, Set[int]]:
         if not segment or not time.strip().isdigit():
             raise SceneError(f'{path}, line {number}: {line[:60]!r} is no segment,timestamp')
         frames.setdefault(segment.strip(), set()).add(int(time))
+    if not frames:
+        raise SceneError(f'{path} names no frame: it must hold lines segment,timestamp')
     return frames
 
 
@@ -75,26 +78,33 @@ class Segment:
             self.labels = Table(folder, 'lidar_segmentation', name, image_columns())
         self.images = Table(folder, 'lidar', name, image_columns())
         self.poses = Table(folder, 'lidar_pose', name, image_columns(1))
-        self._vehicle = Table(folder, 'vehicle_pose', name, ['world_from_vehicle.transform'])
+        # Small: read once, whatever the order of its rows.
+        vehicle = Table(folder, 'vehicle_pose', name, ['world_from_vehicle.transform'])
+        self._vehicle = vehicle.path
+        self._vehicles = {time: vehicle.row(time)['world_from_vehicle.transform'] for time in vehicle.times}
         beams = [f'beam_inclination.{kind}' for kind in ('min', 'max', 'values')]
         table = Table(folder, 'lidar_calibration', name, ['extrinsic.transform', *beams])
         found = table.row(0)
         low, high, values = (found[name] for name in beams)
-        if found['extrinsic.transform'] is None or (values is None and (low is None or high is None)):
+        extrinsic = _rigid(found['extrinsic.transform'])
+        ends = [np.nan if end is None or len(end) != 1 else float(end[0]) for end in (low, high)]
+        if extrinsic is None or (values is None and not np.isfinite(ends).all()):
             raise SceneError(f'{table.path} lacks the extrinsic or the inclinations of the top LiDAR; fetch it again')
-        ends = [np.nan if end is None else float(end[0]) for end in (low, high)]
-        self.calibration = Calibration(found['extrinsic.transform'].reshape(4, 4), *ends, values)
+        self.calibration = Calibration(extrinsic, *ends, values)
 
     def times(self) -> List[int]:
-        """Time stamps of the frames to convert, in the order of the labels' file (without labels: the LiDAR's)."""
-        return (self.images if self.labels is None else self.labels).times
+        """Time stamps of the frames to convert: those with labels (without labels: all).
+
+        They come in the order of the LiDAR's file, the largest one and the only one with the rows of all LiDARs.
+        """
+        return sorted((self.images if self.labels is None else self.labels).times, key=self.images.place)
 
     def pose(self, time: int) -> np.ndarray:
         """(4, 4) vehicle to world at a frame."""
-        found = self._vehicle.row(time)['world_from_vehicle.transform']
-        if found is None or not np.isfinite(found).all():
-            raise SceneError(f'{self._vehicle.path} has no pose of frame {time}')
-        return found.reshape(4, 4)
+        found = _rigid(self._vehicles.get(time))
+        if found is None:
+            raise SceneError(f'{self._vehicle} has no pose of frame {time}; fetch it again')
+        return found
 
     def frame(self, time: int) -> Tuple[np.ndarray, Optional[np.ndarray]]:
         """(N, 5) float32 points of a frame and (N,) uint8 raw classes, ``None`` where there are no labels.
@@ -121,6 +131,15 @@ class Segment:
         return np.concatenate(clouds), None if self.labels is None else np.concatenate(classes)
 
 
+def _rigid(values: Optional[np.ndarray]) -> Optional[np.ndarray]:
+    """(4, 4) of a pose's 16 values; ``None`` where they are none."""
+    if values is None or values.shape != (16, ) or not np.isfinite(values).all():
+        return None
+    matrix = values.reshape(4, 4)
+    with np.errstate(all='ignore'):
+        return matrix if abs(np.linalg.det(matrix[:3, :3]) - 1) < 0.01 else None
+
+
 def _classes(label: Optional[np.ndarray], shape: Sequence[int], pixel: np.ndarray) -> np.ndarray:
     """(N,) uint8 raw classes at the pixels of points; undefined where a return was not labelled at all."""
     if label is None:
@@ -128,8 +147,9 @@ def _classes(label: Optional[np.ndarray], shape: Sequence[int], pixel: np.ndarra
     if label.shape != (*shape[:2], 2):
         raise ValueError(f'labels of shape {label.shape} do not fit a range image of shape {tuple(shape)}')
     raw = label.reshape(-1, 2)[pixel, 1]
-    if len(raw) and not 0 <= raw.min() <= raw.max() < CLASSES:
-        raise ValueError(f'classes from {raw.min()} to {raw.max()}; Waymo has 0 to {CLASSES - 1}')
+    with np.errstate(invalid='ignore'):  # NaN in place of a class is told here
+        if len(raw) and not 0 <= raw.min() <= raw.max() < CLASSES:
+            raise ValueError(f'classes from {raw.min()} to {raw.max()}; Waymo has 0 to {CLASSES - 1}')
     return raw.astype(np.uint8)
 
 
@@ -213,7 +233,7 @@ def convert_splits(root: Path, splits: Optional[Sequence[str]] = None, jobs: int
         jobs: processes. wanted: see :func:`convert_segment`. quiet: no progress.
 
     Raises:
-        SceneError: there is nothing of the release.
+        SceneError: there is nothing of the release, or ``wanted`` is given and testing is not among the splits.
         OSError: the disk is full.
     """
     root = Path(root)
@@ -222,10 +242,14 @@ def convert_splits(root: Path, splits: Optional[Sequence[str]] = None, jobs: int
     if not chosen:
         raise SceneError(f'{root} holds no training/lidar/*.parquet, nor of validation or testing: it must be the '
                          'folder of the Perception v2 release, or a drawn street (make_world.py street OUT --as waymo)')
+    if wanted is not None and UNLABELLED not in chosen:
+        why = (f'{root / UNLABELLED}/lidar holds no parquet file' if splits is None else
+               f'it is not among the splits {", ".join(chosen)}')
+        raise SceneError(f'frames of testing are named (--test-frames), but testing is not converted: {why}')
     remove_leftovers(root)
     outcome = Outcome()
     for split in chosen:
-        names = [f'{split}/{segment}' for segment in segments.get(split, [])]
+        names, before = [f'{split}/{segment}' for segment in segments.get(split, [])], len(outcome.bad)
         if split == UNLABELLED:
             absent = sorted(set(wanted or ()) - set(segments.get(split, [])))
             outcome.bad += [(f'{split}/{segment}', f'{len(wanted[segment])} frames of it are wanted, but it is absent')
@@ -236,10 +260,29 @@ def convert_splits(root: Path, splits: Optional[Sequence[str]] = None, jobs: int
                           if split != UNLABELLED and not record['entries'] and not record['bad']]
         entries = [each for record in done.values() for each in record['entries']]
         outcome.fresh += sum(record['fresh'] for record in done.values())
-        if not entries:
-            first = f'; first: {outcome.bad[-1][0]}: {outcome.bad[-1][1]}' if outcome.bad else ''
-            outcome.failed.append((split, f'no frame of its {len(names)} segments could be converted{first}'))
-            continue
-        write_infos(root, split, entries)
-        outcome.frames[split] = len(entries)
+        if entries:
+            write_infos(root, split, entries)
+            outcome.frames[split] = len(entries)
+        else:
+            outcome.failed.append((split, _nothing(root, split, len(names), outcome.bad[before:])))
     return outcome
+
+
+def _nothing(root: Path, split: str, count: int, bad: Sequence[Tuple[str, str]]) -> str:
+    """Why none of a split's ``count`` segments gave a frame, and what to do.
+
+    Its list of an earlier run is removed: frames that it names were made from other files and may be gone.
+    """
+    if not count:
+        return f'{root / split}/lidar holds no parquet file: fetch it'
+    if bad:
+        why = f'no frame of its {count} segments could be converted; first: {bad[0][0]}: {bad[0][1]}'
+    elif split == UNLABELLED:
+        why = f'no frame in its {count} segments: is {root / split}/lidar complete?'
+    else:
+        why = f'no labelled frame in its {count} segments: is {root / split}/lidar_segmentation complete?'
+    old = infos_path(root, split)
+    if old.is_file():
+        old.unlink()
+        why += f'; {old}, a list of an earlier run, was removed'
+    return why

@@ -22,6 +22,11 @@ def labels_path(split: str, segment: str, timestamp: int) -> str:
     return f'labels/{split}/{segment}/{timestamp}.label'
 
 
+def infos_path(root: Path, split: str) -> Path:
+    """The list of a split's frames."""
+    return Path(root) / f'waymo_infos_{SPLITS[split]}.pkl'
+
+
 def entry(split: str, segment: str, timestamp: int, count: int, pose: np.ndarray) -> Dict[str, Any]:
     """A frame in the list of its split.
 
@@ -39,7 +44,7 @@ def entry(split: str, segment: str, timestamp: int, count: int, pose: np.ndarray
 
 def write_infos(root: Path, split: str, entries: List[Dict[str, Any]]) -> Path:
     """Write ``waymo_infos_<train|val|test>.pkl``; frames in the order of segments and time stamps."""
-    path = Path(root) / f'waymo_infos_{SPLITS[split]}.pkl'
+    path = infos_path(root, split)
     ordered = sorted(entries, key=lambda info: (info['scene_name'], info['timestamp']))
     content = dict(metainfo=dict(dataset='waymo', info_version='1.1', split=split), data_list=ordered)
     write_atomic(path, pickle.dumps(content, protocol=4))

@@ -54,6 +54,7 @@ def rotations(angles: np.ndarray) -> np.ndarray:
     return np.moveaxis(np.array(rows), 2, 0)
 
 
+@np.errstate(all='ignore')  # what is not finite is told at the end
 def to_points(image: np.ndarray, calibration: Calibration, pixel_pose: np.ndarray,
               vehicle_pose: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
     """Points of one return.

@@ -1,5 +1,6 @@
 """Components of a segment as the Perception v2 release lies on disk: a parquet file each, read one row at a time."""
 import contextlib
+import math
 from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Tuple
 
@@ -21,10 +22,14 @@ COMPONENTS: Dict[str, str] = dict(
 
 @contextlib.contextmanager
 def _told(path: Path) -> Iterator[None]:
-    """Let what pyarrow has to say about a damaged file name it."""
+    """Let what comes of a damaged file name it.
+
+    Beside its own exceptions pyarrow raises OSErrors and, over names of columns, UnicodeDecodeErrors; values that are
+    missing, or of another type than the release's, are our own ValueErrors and TypeErrors.
+    """
     try:
         yield
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError, TypeError) as error:
         line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise SceneError(f'{path} cannot be read ({line}): torn or no parquet file; fetch it again') from error
 
@@ -32,8 +37,9 @@ def _told(path: Path) -> Iterator[None]:
 class Table:
     """Rows of the top LiDAR (or of the vehicle) of one component, by the frames' time stamps.
 
-    Rows are read one at a time and in any order; in the file's order each is decoded once. Columns that are not asked
-    for, and row groups without a wanted row, are not read.
+    Rows are read one at a time and in any order; in the file's order each is decoded once, and a row before the last
+    one decodes its row group from the front again. Columns that are not asked for, and row groups without a wanted row,
+    are not read.
 
     Args:
         root: folder of a split. tag: one of :data:`COMPONENTS`. segment: context name.
@@ -65,10 +71,10 @@ class Table:
         for group in range(self._file.num_row_groups):
             with _told(self.path):
                 table = self._file.read_row_group(group, columns=keys, use_threads=False).to_pydict()
-            count = self._file.metadata.row_group(group).num_rows
-            times, lasers = table.get(TIME, [0] * count), table.get(LASER, [TOP] * count)
+                count = self._file.metadata.row_group(group).num_rows
+                times, lasers = [int(time) for time in table.get(TIME, [0] * count)], table.get(LASER, [TOP] * count)
             for row, (time, laser) in enumerate(zip(times, lasers)):
-                if laser == TOP and places.setdefault(int(time), (group, row)) != (group, row):
+                if laser == TOP and places.setdefault(time, (group, row)) != (group, row):
                     raise SceneError(f'{self.path} holds frame {time} twice; fetch it again')
         return places
 
@@ -76,6 +82,10 @@ class Table:
     def times(self) -> List[int]:
         """Time stamps of the rows, in the file's order."""
         return list(self._places)
+
+    def place(self, time: int) -> Tuple[int, int]:
+        """Row group and row of a frame, to sort by; behind all others if there is none."""
+        return self._places.get(time, (self._file.num_row_groups, 0))
 
     def row(self, time: int) -> Dict[str, Optional[np.ndarray]]:
         """Column (as it was asked for) -> its values, flat; ``None`` where the file has none.
@@ -96,8 +106,8 @@ class Table:
                 if batch is None:
                     raise OSError(f'row group {group} ends before row {self._next}')
                 self._next += 1
-        return {name[len(self._prefix):]: _values(batch.column(batch.schema.get_field_index(name)))
-                for name in self._columns}
+            return {name[len(self._prefix):]: _values(batch.column(batch.schema.get_field_index(name)))
+                    for name in self._columns}
 
     def images(self, time: int, returns: int = 2) -> List[Optional[np.ndarray]]:
         """Range images of a frame's returns, read in one go."""
@@ -109,21 +119,29 @@ class Table:
 
     def shaped(self, time: int, values: np.ndarray, shape: Optional[np.ndarray]) -> np.ndarray:
         """``values`` in their ``shape``, which has to fit."""
-        if shape is None or len(shape) != 3 or int(np.prod(shape)) != len(values):
-            told = 'none' if shape is None else tuple(shape.tolist())
+        sizes = () if shape is None else tuple(shape.tolist())
+        if (len(sizes) != 3 or not all(isinstance(size, int) and size >= 0 for size in sizes)
+                or math.prod(sizes) != len(values)):
+            told = 'none' if shape is None else sizes
             raise SceneError(f'{self.path}, frame {time}: {len(values)} values do not fill a range image of shape '
                              f'{told}; fetch it again')
-        return values.reshape(tuple(shape))
+        return values.reshape(sizes)
 
 
 def _values(column: pa.Array) -> Optional[np.ndarray]:
-    """The one entry of a column as an array."""
+    """The one entry of a column as an array.
+
+    Raises:
+        TypeError: it holds no numbers.
+    """
     entry = column[0]
     if not entry.is_valid:
         return None
-    if isinstance(entry, (pa.ListScalar, pa.LargeListScalar, pa.FixedSizeListScalar)):
-        return entry.values.to_numpy(zero_copy_only=False)
-    return np.array([entry.as_py()])
+    listed = isinstance(entry, (pa.ListScalar, pa.LargeListScalar, pa.FixedSizeListScalar))
+    values = entry.values.to_numpy(zero_copy_only=False) if listed else np.array([entry.as_py()])
+    if values.dtype.kind not in 'iuf':
+        raise TypeError(f'a column of {column.type} in place of numbers')
+    return values
 
 
 def image_columns(returns: int = 2) -> List[str]:
