@@ -11,7 +11,9 @@ from mmengine.registry import init_default_scope
 from outdoor_files import write_waymo
 
 import pretrain3d  # noqa: F401
-from mmdet3d.registry import DATASETS, MODELS
+from mmdet3d.registry import DATASETS, METRICS, MODELS
+from mmdet3d.structures import PointData
+from pretrain3d.converters.waymo.infos import entry, write_infos
 from pretrain3d.datasets.info_check import InfoFileError
 from pretrain3d.label_spaces import get_label_space
 
@@ -100,13 +102,33 @@ def test_segments_and_frames(config):
         build(config, 'train', scenes=['segment-val0'])
 
 
-def test_the_segment_by_the_path_where_the_list_does_not_say_it(config, root, tmp_path):
-    held = pickle.loads((root / 'waymo_infos_val.pkl').read_bytes())
-    for info in held['data_list']:
-        del info['scene_name']
-    (tmp_path / 'some.pkl').write_bytes(pickle.dumps(held))
-    data = build(config, 'val', ann_file=str(tmp_path / 'some.pkl'), scenes=['segment-val0'])
-    assert data.get_data_info(0)['scene_name'] == 'segment-val0'
+def test_the_test_list_serves_for_prediction(config, root, tmp_path):
+    """Frames without labels go through a pipeline that loads none, and are written, one file each."""
+    held = pickle.loads((root / 'waymo_infos_train.pkl').read_bytes())['data_list'][:2]
+    (tmp_path / 'points').symlink_to(root / 'points')
+    entries = [entry('testing', info['scene_name'], info['timestamp'], 600, np.eye(4)) for info in held]
+    for info, made in zip(held, entries):
+        made['lidar_points'] = info['lidar_points']
+    write_infos(tmp_path, 'testing', entries)
+    options = dict(data_root=str(tmp_path), ann_file='waymo_infos_test.pkl')
+    with pytest.raises(InfoFileError, match='names no label files.*predicted by a pipeline without LoadAnnotations'):
+        build(config, 'val', **options)
+    steps = [step for step in config.test_pipeline
+             if step['type'] not in ('LoadAnnotationsChecked', 'PointSegClassMapping')]
+    data = build(config, 'val', pipeline=steps, **options)
+    assert len(data) == 2
+    batch = MODELS.build(dict(
+        type='Pretrain3DDataPreprocessor', voxel_size=0.05, feature_dims=[0, 1, 2, 3], num_classes=22))(
+            pseudo_collate([data[0], data[1]]), False)
+    assert len(batch['inputs']['points']) == 2 and batch['inputs']['voxels']['batch_size'] == 2
+    samples = batch['data_samples']
+    assert not any('pts_semantic_mask' in sample.get('gt_pts_seg', {}) for sample in samples)
+    for sample in samples:
+        sample.pred_pts_seg = PointData(pts_semantic_mask=torch.full((600, ), 17))
+    metric = METRICS.build(dict(type='DumpSegmentation', out_dir=str(tmp_path / 'out')))
+    metric.dataset_meta = data.metainfo
+    metric.process({}, [sample.to_dict() for sample in samples])
+    assert sorted(path.stem for path in (tmp_path / 'out').iterdir()) == [str(info['timestamp']) for info in held]
 
 
 def test_lists_without_labels_and_labels_of_another_kind(config, root, tmp_path):
