@@ -58,13 +58,14 @@ def test_names_of_columns_that_are_no_text(broken, tag):
 @pytest.mark.parametrize('tag, column, kind', [
     ('vehicle_pose', '[VehiclePoseComponent].world_from_vehicle.transform', pa.string()),
     ('lidar', '[LiDARComponent].range_image_return1.values', pa.list_(pa.string())),
-    ('lidar_segmentation', 'key.frame_timestamp_micros', pa.int64())])
+    ('lidar_segmentation', 'key.frame_timestamp_micros', pa.int64()),
+    ('lidar_pose', 'key.frame_timestamp_micros', pa.float64())])
 def test_values_of_another_type_and_rows_without_a_time(broken, tag, column, kind):
     file = broken / 'training' / tag / f'{FIRST}.parquet'
     table = pq.read_table(file)
     place = table.schema.get_field_index(column)
     pq.write_table(table.set_column(place, pa.field(column, kind), pa.array(
-        [None if kind == pa.int64() else 'x' if kind == pa.string() else ['x']] * len(table), kind)), file)
+        [{pa.int64(): None, pa.float64(): math.inf, pa.string(): 'x'}.get(kind, ['x'])] * len(table), kind)), file)
     bad = first_bad(broken)
     assert bad and all(reason.startswith(f'{file} cannot be read (') for _, reason in bad)
 

@@ -1,9 +1,5 @@
 """What is fuzzed: every reader of files with a whole sample of what it reads."""
-import io
 import json
-import pickle
-from pathlib import Path
-from typing import Any, Callable, Optional, Sequence
 
 import numpy as np
 import torch
@@ -24,6 +20,7 @@ from pretrain3d.converters.scannet.reading import read_label_table, read_scan
 from pretrain3d.converters.scannet.sens import export_sens
 from pretrain3d.converters.structured3d.convert import read_room
 from pretrain3d.converters.structured3d.source import open_source
+from pretrain3d.converters.waymo.convert import SOURCES, convert_segment
 from pretrain3d.datasets.bad_samples import Policy, guard
 from pretrain3d.datasets.info_check import check_info_file, naming
 from pretrain3d.datasets.loading import LoadAnnotationsChecked, LoadPointsChecked
@@ -36,33 +33,11 @@ from pretrain3d.label_spaces.text_bank import TextBank
 from pretrain3d.pictures.offices import ConvertedOffices
 from pretrain3d.pictures.scans import Converted
 
-from whole_files import (OFFICE, POINTS, ROOM, SCAN, saved, write_checkpoints, write_converted, write_converted_office,
-                         write_infos, write_label_lists, write_labels, write_office, write_pairs, write_points,
-                         write_rgbd, write_scan, write_text_bank, write_video, write_views, write_zip, cloud)
-
-
-class Subject:
-    """A reader.
-
-    Args:
-        name: of the reader.
-        make: writes whole files into a folder.
-        damaged: which of them are damaged, one at a time.
-        read: reads the folder's files; it raises an ``AssertionError`` where what it got is not sane.
-        load, dump: the tree in a file and back, where it is one.
-        pickled: whether the format could hold code.
-    """
-
-    def __init__(self, name: str, make: Callable[[Path], None], damaged: Sequence[str], read: Callable[[Path], Any],
-                 load: Optional[Callable[[bytes], Any]] = None, dump: Optional[Callable[[Any], bytes]] = None,
-                 pickled: bool = False) -> None:
-        self.name, self.make, self.damaged, self.read = name, make, damaged, read
-        self.load, self.dump, self.pickled = load, dump, pickled
-
-
-def finite(*arrays):
-    for array in arrays:
-        assert np.isfinite(np.asarray(array, np.float64)).all(), 'not finite'
+from subjects import JSON, NPZ, PARQUET, PICKLE, TORCH, Subject, finite
+from whole_files import (OFFICE, POINTS, ROOM, SCAN, SEGMENT, cloud, write_checkpoints, write_converted,
+                         write_converted_office, write_infos, write_label_lists, write_labels, write_office,
+                         write_pairs, write_points, write_rgbd, write_scan, write_text_bank, write_video, write_views,
+                         write_waymo, write_zip)
 
 
 def read_points(folder):
@@ -182,6 +157,18 @@ def read_views(folder):
         assert notes['views'] + len(notes['lost']) >= 1
 
 
+def read_segment(folder):
+    """Frames that a damaged file costs are named with it; the others are whole."""
+    found = convert_segment(f'training/{SEGMENT}', folder)
+    assert all(str(folder) in why for _, why in found['bad']), 'no file is named'
+    assert len(found['entries']) + len(found['bad']) <= 6
+    for entry in found['entries']:
+        points = np.fromfile(folder / entry['lidar_points']['lidar_path'], np.float32).reshape(-1, 5)
+        labels = np.fromfile(folder / entry['pts_semantic_mask_path'], np.uint8)
+        finite(points, entry['ego2global'])
+        assert len(points) == len(labels) == entry['num_points'] > 0 and labels.max() <= 22
+
+
 def read_video(folder):
     faults = export_sens(folder / f'{SCAN}.sens', folder / 'frames', 1)
     found = frame_records(folder / 'frames', 1, folder, faults)
@@ -240,32 +227,6 @@ def read_newest(folder):
     assert found.name == 'iter_9.pth' or wrong, 'passed over without a word'
 
 
-def from_npz(data):
-    with np.load(io.BytesIO(data)) as file:
-        return dict(file)
-
-
-def to_npz(tree):
-    buffer = io.BytesIO()
-    np.savez(buffer, **{str(key): np.asarray(value) for key, value in dict(tree).items()})
-    return buffer.getvalue()
-
-
-def from_torch(data):
-    return torch.load(io.BytesIO(data), weights_only=False)
-
-
-def to_json(tree):
-    def plain(value):
-        return value.tolist() if hasattr(value, 'tolist') else str(value)
-    return json.dumps(tree, default=plain).encode()
-
-
-PICKLE = dict(load=pickle.loads, dump=pickle.dumps, pickled=True)
-NPZ = dict(load=from_npz, dump=to_npz, pickled=True)  # npz may hold pickled objects
-TORCH = dict(load=from_torch, dump=saved, pickled=True)
-JSON = dict(load=json.loads, dump=to_json)
-
 SUBJECTS = [
     Subject('point file', write_points, ['cloud.bin'], read_points),
     Subject('label files', write_labels, ['semantic.bin', 'instance.bin'], read_labels),
@@ -291,6 +252,8 @@ SUBJECTS = [
             **PICKLE),
     Subject('converted office files', write_converted_office,
             [f'out/{kind}/Area_1_{OFFICE}.bin' for kind in ('points_normals', 'semantic_mask')], read_converted_office),
+    Subject('Waymo segment', write_waymo, [f'training/{tag}/{SEGMENT}.parquet' for tag in SOURCES], read_segment,
+            **PARQUET),
     Subject('.sens', write_video, [f'{SCAN}.sens'], read_video),
     Subject('exported frames', write_exported, EXPORTED, read_exported),
     Subject('label list .json', write_label_lists, ['list.json'], read_label_list('list.json'), **JSON),

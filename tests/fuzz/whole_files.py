@@ -19,9 +19,11 @@ from pretrain3d.label_spaces.text_bank import stand_in_bank
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'converters'))
 from pair_scenes import plane_scan, write_list  # noqa: E402
 from scannet_scans import write_sens  # noqa: E402
+from waymo_segments import SEGMENTS, draw_segment, write_segment  # noqa: E402
 
 SCAN = 'scene0000_00'
 OFFICE = 'office_1'
+SEGMENT = SEGMENTS['training'][0]
 POINTS = 24
 ROOM = 'Structured3D/scene_00000/2D_rendering/7'
 
@@ -142,6 +144,11 @@ def write_zip(folder):
         for path in sorted((folder / 'Structured3D').rglob('*.*')):
             archive.write(path, path.relative_to(folder))
     shutil.rmtree(folder / 'Structured3D')
+
+
+def write_waymo(folder):
+    """A segment of Waymo: six frames of 5 x 12 pixels, two with labels."""
+    write_segment(folder, 'training', SEGMENT, draw_segment(0))
 
 
 def write_video(folder):

@@ -25,11 +25,11 @@ def _told(path: Path) -> Iterator[None]:
     """Let what comes of a damaged file name it.
 
     Beside its own exceptions pyarrow raises OSErrors and, over names of columns, UnicodeDecodeErrors; values that are
-    missing, or of another type than the release's, are our own ValueErrors and TypeErrors.
+    missing, of another type than the release's or too large are ValueErrors, TypeErrors and OverflowErrors of ours.
     """
     try:
         yield
-    except (pa.ArrowException, OSError, ValueError, TypeError) as error:
+    except (pa.ArrowException, OSError, ValueError, TypeError, OverflowError) as error:
         line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise SceneError(f'{path} cannot be read ({line}): torn or no parquet file; fetch it again') from error
 
