@@ -59,13 +59,14 @@ def test_names_of_columns_that_are_no_text(broken, tag):
     ('vehicle_pose', '[VehiclePoseComponent].world_from_vehicle.transform', pa.string()),
     ('lidar', '[LiDARComponent].range_image_return1.values', pa.list_(pa.string())),
     ('lidar_segmentation', 'key.frame_timestamp_micros', pa.int64()),
-    ('lidar_pose', 'key.frame_timestamp_micros', pa.float64())])
+    ('lidar_pose', 'key.frame_timestamp_micros', pa.float64()),
+    ('lidar_segmentation', 'key.frame_timestamp_micros', pa.float32())])
 def test_values_of_another_type_and_rows_without_a_time(broken, tag, column, kind):
     file = broken / 'training' / tag / f'{FIRST}.parquet'
     table = pq.read_table(file)
     place = table.schema.get_field_index(column)
-    pq.write_table(table.set_column(place, pa.field(column, kind), pa.array(
-        [{pa.int64(): None, pa.float64(): math.inf, pa.string(): 'x'}.get(kind, ['x'])] * len(table), kind)), file)
+    value = {pa.int64(): None, pa.float64(): math.inf, pa.float32(): 1e30, pa.string(): 'x'}.get(kind, ['x'])
+    pq.write_table(table.set_column(place, pa.field(column, kind), pa.array([value] * len(table), kind)), file)
     bad = first_bad(broken)
     assert bad and all(reason.startswith(f'{file} cannot be read (') for _, reason in bad)
 

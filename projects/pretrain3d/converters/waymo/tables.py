@@ -72,7 +72,9 @@ class Table:
             with _told(self.path):
                 table = self._file.read_row_group(group, columns=keys, use_threads=False).to_pydict()
                 count = self._file.metadata.row_group(group).num_rows
-                times, lasers = [int(time) for time in table.get(TIME, [0] * count)], table.get(LASER, [TOP] * count)
+                # Through int64, which refuses what is no count of microseconds (OverflowError).
+                times = [int(np.int64(int(time))) for time in table.get(TIME, [0] * count)]
+                lasers = table.get(LASER, [TOP] * count)
             for row, (time, laser) in enumerate(zip(times, lasers)):
                 if laser == TOP and places.setdefault(time, (group, row)) != (group, row):
                     raise SceneError(f'{self.path} holds frame {time} twice; fetch it again')
