@@ -264,25 +264,26 @@ def convert_splits(root: Path, splits: Optional[Sequence[str]] = None, jobs: int
             write_infos(root, split, entries)
             outcome.frames[split] = len(entries)
         else:
-            outcome.failed.append((split, _nothing(root, split, len(names), outcome.bad[before:])))
+            why = _nothing(root, split, len(names), outcome.bad[before:])
+            outcome.failed.append((split, why + (_drop_list(root, split) if names else '')))
     return outcome
 
 
 def _nothing(root: Path, split: str, count: int, bad: Sequence[Tuple[str, str]]) -> str:
-    """Why none of a split's ``count`` segments gave a frame, and what to do.
-
-    Its list of an earlier run is removed: frames that it names were made from other files and may be gone.
-    """
+    """Why none of a split's ``count`` segments gave a frame, and what to do."""
     if not count:
         return f'{root / split}/lidar holds no parquet file: fetch it'
     if bad:
-        why = f'no frame of its {count} segments could be converted; first: {bad[0][0]}: {bad[0][1]}'
-    elif split == UNLABELLED:
-        why = f'no frame in its {count} segments: is {root / split}/lidar complete?'
-    else:
-        why = f'no labelled frame in its {count} segments: is {root / split}/lidar_segmentation complete?'
+        return f'no frame of its {count} segments could be converted; first: {bad[0][0]}: {bad[0][1]}'
+    if split == UNLABELLED:
+        return f'no frame in its {count} segments: is {root / split}/lidar complete?'
+    return f'no labelled frame in its {count} segments: is {root / split}/lidar_segmentation complete?'
+
+
+def _drop_list(root: Path, split: str) -> str:
+    """Remove the list of an earlier run, whose frames were made from other files and may be gone; says so."""
     old = infos_path(root, split)
-    if old.is_file():
-        old.unlink()
-        why += f'; {old}, a list of an earlier run, was removed'
-    return why
+    if not old.is_file():
+        return ''
+    old.unlink()
+    return f'; {old}, a list of an earlier run, was removed'
