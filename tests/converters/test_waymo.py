@@ -88,12 +88,12 @@ def test_lists_are_in_mmdet3ds_form(converted):
     assert outcome.frames == dict(training=4, validation=2, testing=FRAMES) and outcome.fresh == 6 + FRAMES
     for split, folder in (('train', 'training'), ('val', 'validation')):
         content = listed(root, split)
-        assert content['metainfo'] == dict(dataset='waymo', info_version='1.1', split=folder)
+        assert content['metainfo'] == dict(dataset='waymo', info_version='1.1', split=folder, lidars='top')
         expected = [(name, stamp(frame)) for name in SEGMENTS[folder] for frame in LABELLED]
         for info, (name, time) in zip(content['data_list'], expected):
             pose = held[name]['frames'][[stamp(frame) for frame in range(FRAMES)].index(time)]['vehicle']
             np.testing.assert_allclose(info.pop('ego2global'), pose, rtol=1e-6)
-            assert info.pop('num_points') > 20
+            assert info.pop('num_points') == info.pop('num_top_points') > 20
             assert info == dict(
                 sample_idx=f'{name}/{time}', scene_name=name, timestamp=time,
                 lidar_points=dict(lidar_path=f'points/{folder}/{name}/{time}.bin', num_pts_feats=5),
@@ -176,7 +176,8 @@ def test_rows_are_decoded_one_at_a_time(release, monkeypatch):
     assert [(call['batch_size'], call['row_groups']) for call in calls] == [(1, [0]), (1, [1]), (1, [0])]
 
 
-def test_the_order_of_rows_costs_nothing(tmp_path, monkeypatch):
+@pytest.mark.parametrize('lidars', ['top', 'all'])
+def test_the_order_of_rows_costs_nothing(tmp_path, monkeypatch, lidars):
     """Rows in other orders, of every file another: the same points and labels, and no row is decoded twice."""
     monkeypatch.setattr(waymo_segments, 'LABELLED', tuple(range(FRAMES)))
     calls = []
@@ -198,10 +199,17 @@ def test_the_order_of_rows_costs_nothing(tmp_path, monkeypatch):
         for tag in ('lidar', 'lidar_segmentation', 'lidar_pose', 'vehicle_pose'):
             rewrite(root / 'training' / tag / f'{FIRST}.parquet', np.random.default_rng(seed).shuffle, 9)
         calls.clear()
-        assert convert.convert_splits(root, quiet=True).frames == dict(training=FRAMES)
-        for tag in ('lidar', 'vehicle_pose'):
+        outcome = convert.convert_splits(root, quiet=True, lidars=lidars)
+        assert outcome.frames == dict(training=FRAMES) and not outcome.bad
+        for tag in ('lidar', 'lidar_segmentation', 'lidar_pose', 'vehicle_pose'):
             groups = [group for name, group in calls if name == tag]
             assert len(groups) == len(set(groups)) > 0
         files = sorted(file for kind in ('points', 'labels') for file in (root / kind).rglob(f'{FIRST}/*'))
         made.append({str(file.relative_to(root)): file.read_bytes() for file in files if file.suffix != '.json'})
-    assert len(made[0]) == 2 * FRAMES and all(other == made[0] for other in made[1:])
+    assert len(made[0]) == (2 + (lidars == 'all')) * FRAMES and all(other == made[0] for other in made[1:])
+    monkeypatch.setattr(tables, 'KEPT', 100)  # no room for a row: decoded again, and nothing else changes
+    calls.clear()
+    assert convert.convert_splits(root, quiet=True, lidars=dict(top='all', all='top')[lidars]).fresh == FRAMES
+    assert convert.convert_splits(root, quiet=True, lidars=lidars).fresh == FRAMES
+    assert all((root / file).read_bytes() == content for file, content in made[-1].items())
+    assert len(calls) > len(set(calls)) + 4

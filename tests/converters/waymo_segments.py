@@ -1,6 +1,6 @@
 """A hand-made Perception v2 release on disk: small random range images under random poses, as awkward as the real one.
 
-Five LiDARs in every frame, rows in no order, several of them in a row group, a pandas index, single-precision poses,
+Five LiDARs in every frame, of different sizes, with listed and with even beams; rows in no order, several of them in a row group, a pandas index, single-precision poses,
 frames without labels, a second return that is missing.
 """
 import pickle
@@ -16,6 +16,8 @@ SEGMENTS = dict(training=('111_20_000_40_000', '222_0_000_20_000'), validation=(
                 testing=('444_0_000_20_000', ))
 LABELLED = (1, 4)
 TOP = 1
+# LaserName of the others -> rows and columns of their range images, and whether their beams are listed.
+SIDES = {2: (4, 6, False), 3: (3, 7, True), 4: (4, 6, False), 5: (2, 5, True)}
 
 
 def stamp(frame: int) -> int:
@@ -44,7 +46,27 @@ def draw_segment(seed: int) -> Dict:
         labels = [rng.integers(0, (400, 23), (HEIGHT, WIDTH, 2)).astype(np.int32) for _ in range(2)]
         frames.append(dict(images=[first, None if frame == 4 else second], pose=pose, vehicle=vehicle, labels=labels))
     beams = np.sort(rng.uniform(-0.3, 0.05, HEIGHT))
-    return dict(extrinsic=extrinsic, beams=beams, frames=frames)
+    return dict(extrinsic=extrinsic, beams=beams, frames=frames, sides=draw_sides(seed, frames))
+
+
+def draw_sides(seed: int, frames: List[Dict]) -> Dict:
+    """Calibrations of the side LiDARs by their numbers; their range images go into ``frames``."""
+    rng, sides = np.random.default_rng((seed, 2)), {}
+    for laser, (height, width, listed) in SIDES.items():
+        extrinsic = np.eye(4)
+        extrinsic[:3, :3] = turn(*rng.uniform(-0.1, 0.1, 2), rng.uniform(-3, 3))
+        extrinsic[:3, 3] = rng.uniform((-1, -1, 0.4), (4, 1, 1))
+        sides[laser] = dict(extrinsic=extrinsic, low=-1.5, high=0.5,
+                            beams=np.sort(rng.uniform(-1.5, 0.5, height)) if listed else None)
+        for frame, each in enumerate(frames):
+            first, second = rng.uniform((0.1, 0, 0, -1), (20, 2, 1.5, 1), (2, height, width, 4)).astype(np.float32)
+            first[rng.random((height, width)) < 0.3] = -1
+            second[rng.random((height, width)) < 0.7] = -1
+            nothing = (laser, frame) == (4, 4)
+            each.setdefault('sides', {})[laser] = [None if nothing else first, None if laser == 5 else second]
+            if nothing:
+                each['sides'][laser][1] = None
+    return sides
 
 
 def turn(roll: float, pitch: float, yaw: float) -> np.ndarray:
@@ -84,7 +106,7 @@ def write_segment(root: Path, split: str, name: str, drawn: Dict) -> None:
         keys = {'index': f'{name};{stamp(frame)}', 'key.segment_context_name': name,
                 'key.frame_timestamp_micros': stamp(frame)}
         for laser in (3, 1, 2, 5, 4):
-            images = each['images'] if laser == TOP else [np.full((2, 3, 4), -7, np.float32)] * 2
+            images = each['images'] if laser == TOP else each['sides'][laser]
             rows['lidar'].append({**keys, 'key.laser_name': laser, **image_values('LiDARComponent', images)})
         top = {**keys, 'key.laser_name': TOP}
         rows['lidar_pose'].append({**top, **image_values('LiDARPoseComponent', [each['pose']])})
@@ -100,14 +122,18 @@ def write_segment(root: Path, split: str, name: str, drawn: Dict) -> None:
         kinds = {'lidar_segmentation': {**types, '.values': pa.list_(pa.int32())}, 'vehicle_pose': single}
         write_table(root / split / tag / f'{name}.parquet', [found[row] for row in shuffle(len(found))],
                     kinds.get(tag, float_types))
-    beams = drawn['beams']
-    calibrations = [{'index': name, 'key.segment_context_name': name, 'key.laser_name': laser,
-                     '[LiDARCalibrationComponent].extrinsic.transform': (
-                         drawn['extrinsic'] if laser == TOP else np.zeros((4, 4))).reshape(-1).tolist(),
-                     '[LiDARCalibrationComponent].beam_inclination.min': float(beams[0]),
-                     '[LiDARCalibrationComponent].beam_inclination.max': float(beams[-1]),
-                     '[LiDARCalibrationComponent].beam_inclination.values': beams.tolist() if laser == TOP else None}
-                    for laser in (4, 1)]
+    top = dict(extrinsic=drawn['extrinsic'], low=drawn['beams'][0], high=drawn['beams'][-1], beams=drawn['beams'])
+    calibrations = []
+    for laser in (4, 1, 5, 3, 2):
+        each = top if laser == TOP else drawn['sides'][laser]
+        empty = [] if laser == 2 else None  # both are said of beams that are not listed
+        calibrations.append({
+            'index': name, 'key.segment_context_name': name, 'key.laser_name': laser,
+            '[LiDARCalibrationComponent].extrinsic.transform': each['extrinsic'].reshape(-1).tolist(),
+            '[LiDARCalibrationComponent].beam_inclination.min': float(each['low']),
+            '[LiDARCalibrationComponent].beam_inclination.max': float(each['high']),
+            '[LiDARCalibrationComponent].beam_inclination.values':
+                empty if each['beams'] is None else each['beams'].tolist()})
     write_table(root / split / 'lidar_calibration' / f'{name}.parquet', calibrations,
                 {**types, '.values': pa.list_(pa.float64())})
 
