@@ -1,4 +1,5 @@
 """Waymo through its base config into the data preprocessor: labels, strengths, shares, the box of far points."""
+import importlib
 import pickle
 from pathlib import Path
 
@@ -129,6 +130,43 @@ def test_the_test_list_serves_for_prediction(config, root, tmp_path):
     metric.dataset_meta = data.metainfo
     metric.process({}, [sample.to_dict() for sample in samples])
     assert sorted(path.stem for path in (tmp_path / 'out').iterdir()) == [str(info['timestamp']) for info in held]
+
+
+def test_points_of_unlabelled_lidars_are_ignored_and_predicted(config, tmp_path, request, monkeypatch):
+    """A converted frame of all five LiDARs: nothing is scored of four, and a prediction begins with the top one's."""
+    pytest.importorskip('pyarrow')
+    from pretrain3d.converters.waymo.convert import convert_splits
+    monkeypatch.syspath_prepend(str(request.config.rootpath / 'tests' / 'converters'))
+    segments, name = importlib.import_module('waymo_segments'), '111_20_000_40_000'
+    drawn = segments.draw_segment(1)
+    for image in (image for frame in drawn['frames'] for image in frame['images'] if image is not None):
+        image[..., 1] = np.abs(image[..., 1])
+    segments.write_segment(tmp_path, 'training', name, drawn)
+    assert convert_splits(tmp_path, quiet=True, lidars='all').frames == dict(training=2)
+    data = build(config, 'val', data_root=str(tmp_path), ann_file='waymo_infos_train.pkl')
+    preprocessor = MODELS.build(dict(
+        type='Pretrain3DDataPreprocessor', voxel_size=0.05, feature_dims=[0, 1, 2, 3], num_classes=22))
+    made = preprocessor(pseudo_collate([data[0]]), False)
+    [sample], top = made['data_samples'], data.get_data_info(0)['num_top_points']
+    truth, voxels = sample.gt_pts_seg.pts_semantic_mask, made['inputs']['voxels']
+    assert len(truth) == len(voxels['point2voxel'][0]) == data.get_data_info(0)['num_points'] > top + 40
+    assert (truth[top:] == 22).all() and (truth[:top] < 22).sum() > 20
+    classes = {}
+    for name, beyond in (('right', 3), ('another', 7)):  # of points beyond the top LiDAR's nothing is scored
+        predicted = torch.as_tensor(truth).clone()
+        predicted[top:] = beyond
+        sample.pred_pts_seg = PointData(pts_semantic_mask=predicted)
+        metric = METRICS.build(dict(type='MeanIoUMetric', levels=['vertex']))
+        metric.dataset_meta = data.metainfo
+        metric.process({}, [sample.to_dict()])
+        classes[name] = metric.evaluate(1)
+    assert classes['right'] == classes['another'] and 1.0 in classes['right'].values()
+    dump = METRICS.build(dict(type='DumpSegmentation', out_dir=str(tmp_path / 'out')))
+    dump.dataset_meta = data.metainfo
+    dump.process({}, [sample.to_dict()])
+    [file] = (tmp_path / 'out').iterdir()
+    np.testing.assert_array_equal(np.load(file)[:top], truth[:top])
+    assert len(np.load(file)) == len(truth)
 
 
 def test_lists_without_labels_and_labels_of_another_kind(config, root, tmp_path):

@@ -167,6 +167,11 @@ def read_segment(folder):
         labels = np.fromfile(folder / entry['pts_semantic_mask_path'], np.uint8)
         finite(points, entry['ego2global'])
         assert len(points) == len(labels) == entry['num_points'] > 0 and labels.max() <= 22
+        assert 0 < entry['num_top_points'] <= len(points) and not labels[entry['num_top_points']:].any()
+
+
+def read_all_lidars(folder):
+    read_segment(folder, 'all')
 
 
 def read_video(folder):
@@ -253,6 +258,9 @@ SUBJECTS = [
     Subject('converted office files', write_converted_office,
             [f'out/{kind}/Area_1_{OFFICE}.bin' for kind in ('points_normals', 'semantic_mask')], read_converted_office),
     Subject('Waymo segment', write_waymo, [f'training/{tag}/{SEGMENT}.parquet' for tag in SOURCES], read_segment,
+            **PARQUET),
+    Subject('Waymo segment, all LiDARs', write_waymo,
+            [f'training/{tag}/{SEGMENT}.parquet' for tag in ('lidar', 'lidar_calibration')], read_all_lidars,
             **PARQUET),
     Subject('.sens', write_video, [f'{SCAN}.sens'], read_video),
     Subject('exported frames', write_exported, EXPORTED, read_exported),
