@@ -23,6 +23,9 @@ from mmdet3d.structures.points import DepthPoints
 from pretrain3d.converters.pairs.neighbours import RadiusIndex
 from pretrain3d.converters.pairs.storage import read_frame, read_table
 from pretrain3d.datasets.point_index import AddPointIndex, sample_name, split_index
+from pretrain3d.datasets.point_moves import record_move
+from pretrain3d.datasets.transforms_indoor.columns import refuse_boxes
+from pretrain3d.datasets.transforms_indoor.geometry import shift_matrix
 from pretrain3d.datasets.views import WORLD_KEY
 
 
@@ -144,9 +147,12 @@ class CenterOnMean(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Move the points; an empty cloud stays."""
+        refuse_boxes(results, type(self).__name__)
         xyz = results['points'].tensor[:, :3]
         if len(xyz):
-            results['points'].tensor[:, :3] = (xyz.double() - xyz.double().mean(0)).float()
+            mean = xyz.double().mean(0)
+            results['points'].tensor[:, :3] = (xyz.double() - mean).float()
+            record_move(results, type(self).__name__, shift_matrix(-mean.numpy()))
         return results
 
     def __repr__(self) -> str:

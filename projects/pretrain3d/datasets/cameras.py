@@ -1,6 +1,6 @@
 """Cameras that follow the augmentation.
 
-mmdet3d's 3D augmentation moves points and boxes and leaves the cameras where they were; it only records what it did.
+3D augmentation, mmdet3d's and ours, moves points and leaves the cameras where they were; it only records what it did.
 Image augmentation moves pixels. ``UpdateCameras``, last in the pipeline, rewrites the matrices so that every physical
 point still projects to the pixel that shows it.
 
@@ -18,6 +18,7 @@ from mmdet3d.structures import Box3DMode
 from mmdet3d.structures.points import BasePoints, get_points_type
 
 from .point_index import sample_name
+from .point_moves import FLOW_KEY, FOLLOWED_KEY, MATRICES_KEY
 
 CAMERA_KEYS = ('cam2img', 'lidar2cam', 'lidar2img', 'depth2img')
 
@@ -38,27 +39,30 @@ def flip_matrix(width: float) -> np.ndarray:
 
 
 def recorded_augmentation(results: dict) -> Tuple[np.ndarray, float]:
-    """What mmdet3d's 3D augmentation did to the points.
+    """What 3D augmentation did to the points.
 
     Args:
-        results (dict): With ``transformation_3d_flow`` and the ``pcd_*`` records.
+        results (dict): With ``transformation_3d_flow``, the ``pcd_*`` records and ``point_moves``.
 
     Returns:
         tuple: Matrix A (4, 4) with p' = A p for column vectors, and the factor by which lengths grew.
 
     Raises:
         ValueError: A record that does not tell what was done: two rotations or translations (each overwrites the
-            record of the one before), or an operation of unknown name.
+            record of the one before), an operation of unknown name, or one that moves each point by itself where no
+            pixels were found before.
     """
-    flow = results.get('transformation_3d_flow', [])
+    flow, own = results.get(FLOW_KEY, []), results.get(MATRICES_KEY, {})
     for step, transform in (('R', 'pcd_rotation'), ('T', 'pcd_trans')):
         if flow.count(step) > 1:
             raise ValueError(f'{sample_name(results)}: transformation_3d_flow is {flow}, but {transform} records '
                              'only the last of them: keep one GlobalRotScaleTrans before UpdateCameras')
     matrix, scale = np.eye(4), 1.
-    for step in flow:
+    for place, step in enumerate(flow):
         one = np.eye(4)
-        if step == 'R':
+        if place in own:
+            one = _own_move(results, step, own[place])
+        elif step == 'R':
             # mmdet3d multiplies row vectors: p' = p @ pcd_rotation.
             one[:3, :3] = np.asarray(results['pcd_rotation'], dtype=np.float64).T
         elif step == 'S':
@@ -73,6 +77,16 @@ def recorded_augmentation(results: dict) -> Tuple[np.ndarray, float]:
                              f'transformation_3d_flow {flow}')
         matrix = one @ matrix
     return matrix, scale
+
+
+def _own_move(results: dict, step: str, matrix: Optional[np.ndarray]) -> np.ndarray:
+    """Matrix (4, 4) of a step of ``record_move``: of one that has none, how its points would be without it."""
+    if matrix is not None:
+        return square_matrix(matrix)
+    if 'recorded_pixels' not in results:
+        raise ValueError(f'{sample_name(results)}: {step} moves each point by itself, which no camera can follow: put '
+                         'it behind FindPointPixels, whose pairs go by index, or take it out')
+    return np.eye(4)
 
 
 def _flip(results: dict, direction: str) -> np.ndarray:
@@ -153,7 +167,7 @@ class UpdateCameras(BaseTransform):
     Required Keys (where present):
 
     - images (dict), or cam2img, lidar2cam, lidar2img, depth2img: one matrix or one per camera
-    - transformation_3d_flow, pcd_rotation, pcd_scale_factor, pcd_trans: records of mmdet3d's 3D augmentation
+    - transformation_3d_flow, pcd_rotation, pcd_scale_factor, pcd_trans, point_moves: records of 3D augmentation
     - img_aug_matrix: pixel transform per camera in the order of ``images``, (3, 3) on (u, v, 1) or (4, 4) with the
       shift in the last column; one matrix alone is for all cameras. Only what ``cam2img`` does not contain already:
       mmdet3d's ``RandomResize3D`` and ``RandomCrop3D`` rewrite ``cam2img`` themselves and need none
@@ -163,6 +177,7 @@ class UpdateCameras(BaseTransform):
     Added Keys:
 
     - lidar_aug_matrix (np.ndarray): A (4, 4), p' = A p
+    - cameras_follow (int): steps of the flow that the matrices contain
 
     Args:
         global_alignment (bool): Whether ``GlobalAlignment`` ran before the augmentation; it leaves no record, so its
@@ -207,6 +222,7 @@ class UpdateCameras(BaseTransform):
         if names and len(moved) == len(names):
             results['images'] = {name: {**results['images'][name], **camera} for name, camera in zip(names, moved)}
         results['lidar_aug_matrix'] = matrix
+        results[FOLLOWED_KEY] = len(results.get(FLOW_KEY, []))
         return results
 
     @staticmethod

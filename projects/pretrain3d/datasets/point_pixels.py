@@ -22,6 +22,7 @@ from mmdet3d.registry import TRANSFORMS
 from .camera_setup import recorded_size
 from .cameras import square_matrix
 from .point_index import follow_index, sample_name, split_index
+from .point_moves import unfollowed
 
 
 @dataclass
@@ -154,9 +155,11 @@ class FindPointPixels(BaseTransform):
             KeyError: A camera has no matrices, or its image size is not known.
             ValueError: The points are augmented, the cameras are not.
         """
-        if results.get('transformation_3d_flow') and 'lidar_aug_matrix' not in results:
-            raise ValueError(f'{sample_name(results)}: the points are augmented and the cameras are not: put '
-                             'FindPointPixels before the augmentation, or behind UpdateCameras')
+        ahead = unfollowed(results)
+        if ahead:
+            raise ValueError(f'{sample_name(results)}: the points are augmented and the cameras are not, by '
+                             f'{", ".join(ahead)} of transformation_3d_flow: put FindPointPixels before the '
+                             'augmentation, or behind UpdateCameras')
         xyz, index = split_index(results['points'])
         xyz = xyz[:, :3].double().numpy()
         index = np.arange(len(xyz)) if index is None else index
@@ -235,7 +238,7 @@ class AlignPointPixels(BaseTransform):
     """Bring the pairs in step with points and images as they will be packed; the last step before packing.
 
     ``depth`` and pixel agree with the sample's matrices: behind ``UpdateCameras``, (u d, v d, d) goes back to the
-    packed point by the inverse of ``lidar2img``.
+    packed point by the inverse of ``lidar2img``; to where it would be without jitter, clamping or elastic distortion.
 
     Required Keys:
 
@@ -260,7 +263,12 @@ class AlignPointPixels(BaseTransform):
 
         Raises:
             KeyError, ValueError: Pairs, index column or image sizes are missing.
+            ValueError: The points were moved behind ``UpdateCameras``.
         """
+        ahead = unfollowed(results, bent=False)
+        if 'lidar_aug_matrix' in results and ahead:
+            raise ValueError(f'{sample_name(results)}: {", ".join(ahead)} of transformation_3d_flow moved the points '
+                             'behind UpdateCameras, so the matrices do not fit them: put UpdateCameras behind it')
         pairs, rows = remaining_pairs(results)
         pixel = np.zeros((len(pairs), 2), np.float32)
         seen = np.zeros(len(pairs), bool)

@@ -97,7 +97,10 @@ def annotated(results: dict) -> Optional[np.ndarray]:
 
 
 def refuse_boxes(results: dict, transform: str) -> None:
-    """Raise if the sample holds boxes or cameras, which ``transform`` would leave where they were."""
+    """Raise if the sample holds what ``transform`` would leave where it was: boxes, or a camera outside of ``images``.
+
+    Cameras in ``images`` follow, see ``point_moves.record_move``.
+    """
     held = [key for key in _MOVED_ALONG if key in results]
     if held:
         raise ValueError(f'{sample_name(results)}: {transform} moves points only, and the sample holds {held}: use '

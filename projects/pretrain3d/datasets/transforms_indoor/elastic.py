@@ -8,6 +8,7 @@ from scipy.ndimage import map_coordinates, uniform_filter1d
 
 from mmdet3d.registry import TRANSFORMS
 
+from ..point_moves import record_move
 from .columns import refuse_boxes
 
 # A grid of so many nodes is a mistake in the units, not a room.
@@ -47,7 +48,8 @@ def displacement(xyz: np.ndarray, spacing: float) -> np.ndarray:
 class ElasticDistortion(BaseTransform):
     """Add smooth noise to the coordinates, once for each (spacing, magnitude), each on the result of the one before.
 
-    Normals stay as they are, as in the published pipelines.
+    Normals stay as they are, as in the published pipelines. Cameras cannot follow: where pixels are paired, place it
+    behind ``FindPointPixels``.
 
     Required Keys:
 
@@ -76,6 +78,7 @@ class ElasticDistortion(BaseTransform):
         points = results['points']
         if np.random.rand() >= self.prob or not len(points):
             return results
+        record_move(results, type(self).__name__)
         xyz = points.tensor[:, :3].numpy()
         for spacing, magnitude in self.params:
             xyz = xyz + magnitude * displacement(xyz, spacing)

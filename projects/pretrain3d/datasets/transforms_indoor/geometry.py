@@ -1,4 +1,4 @@
-"""Moves of whole clouds that take the normals along."""
+"""Moves of whole clouds that take the normals, and the cameras of ``images``, along."""
 from typing import Optional, Sequence
 
 import numpy as np
@@ -7,6 +7,7 @@ from mmcv.transforms import BaseTransform
 
 from mmdet3d.registry import TRANSFORMS
 
+from ..point_moves import record_move
 from .columns import attribute, refuse_boxes, set_attribute
 
 _AXES = 'xyz'
@@ -19,6 +20,13 @@ def rotation_matrix(axis: str, angle: float) -> np.ndarray:
     matrix = np.eye(3)
     matrix[[first, second], [first, second]] = np.cos(angle)
     matrix[first, second], matrix[second, first] = -np.sin(angle), np.sin(angle)
+    return matrix
+
+
+def shift_matrix(shift: Sequence[float]) -> np.ndarray:
+    """Matrix (4, 4) float64 of moving by ``shift`` (3,) metres."""
+    matrix = np.eye(4)
+    matrix[:3, 3] = shift
     return matrix
 
 
@@ -60,6 +68,7 @@ class CenterShift(BaseTransform):
         if self.step is not None:
             shift = (shift / self.step).round() * self.step
         results['points'].tensor[:, :3] = (xyz.double() - shift).float()
+        record_move(results, type(self).__name__, shift_matrix(-shift.numpy()))
         return results
 
     def __repr__(self) -> str:
@@ -104,6 +113,7 @@ class RandomRotatePoints(BaseTransform):
         normal = attribute(points, 'normal')
         if normal is not None:
             set_attribute(points, 'normal', normal @ rotation.T)
+        record_move(results, type(self).__name__, rotation.double().numpy())
         return results
 
     def __repr__(self) -> str:
@@ -141,6 +151,7 @@ class RandomFlipPoints(BaseTransform):
         normal = attribute(points, 'normal')
         if normal is not None:
             set_attribute(points, 'normal', normal * sign)
+        record_move(results, type(self).__name__, sign.double().diag().numpy())
         return results
 
     def __repr__(self) -> str:
