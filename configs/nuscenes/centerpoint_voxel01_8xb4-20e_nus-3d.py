@@ -11,8 +11,6 @@ class_names = [
     'car', 'truck', 'construction_vehicle', 'bus', 'trailer', 'barrier', 'motorcycle', 'bicycle', 'pedestrian',
     'traffic_cone'
 ]
-scenes = '{{$PRETRAIN3D_SCENES:all}}'
-scene_seed = '{{$PRETRAIN3D_SCENE_SEED:none}}'
 area = _base_.point_cloud_range
 model = dict(
     data_preprocessor=dict(voxel_layer=dict(point_cloud_range=area)),
@@ -24,9 +22,7 @@ train_dataloader = dict(
         _delete_=True,
         type='FewLabelsCBGSDataset',
         dataset={
-            **_base_.train_dataloader.dataset, 'metainfo': dict(classes=class_names),
-            'scenes': None if scenes == 'all' else scenes,
-            'scene_seed': None if scene_seed == 'none' else int(scene_seed)
+            **_base_.train_dataloader.dataset, 'metainfo': dict(classes=class_names)
         }))
 val_dataloader = dict(dataset=dict(metainfo=dict(classes=class_names)))
 test_dataloader = val_dataloader

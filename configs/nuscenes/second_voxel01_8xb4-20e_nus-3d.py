@@ -3,13 +3,5 @@ _base_ = [
     '../_base_/models/second_nus.py', '../_base_/datasets/nuscenes_det.py', 'mmdet3d::_base_/schedules/cyclic-20e.py',
     '../_base_/default_runtime.py'
 ]
-scenes = '{{$PRETRAIN3D_SCENES:all}}'
-scene_seed = '{{$PRETRAIN3D_SCENE_SEED:none}}'
 train_dataloader = dict(
-    dataset=dict(
-        _delete_=True,
-        type='FewLabelsCBGSDataset',
-        dataset={
-            **_base_.train_dataloader.dataset, 'scenes': None if scenes == 'all' else scenes,
-            'scene_seed': None if scene_seed == 'none' else int(scene_seed)
-        }))
+    dataset=dict(_delete_=True, type='FewLabelsCBGSDataset', dataset=_base_.train_dataloader.dataset))

@@ -5,8 +5,6 @@ _base_ = [
     '../_base_/models/spunet_street.py', '../_base_/datasets/nuscenes_lidarseg.py',
     '../_base_/schedules/street_seg.py', '../_base_/default_runtime.py'
 ]
-scenes = '{{$PRETRAIN3D_SCENES:all}}'
-scene_seed = '{{$PRETRAIN3D_SCENE_SEED:none}}'
 # Neither clipped nor grid-sampled: the sweeps are small and the voxels wide.
 train_pipeline = _base_.load_steps + [
     dict(type='RandomRotatePoints', axis='z', angle_range=[-3.141592653589793, 3.141592653589793]),
@@ -20,9 +18,6 @@ train_dataloader = dict(
     batch_size=4,
     num_workers=1,
     sampler=dict(_delete_=True, type='SeededInfiniteSampler', shuffle=True),
-    dataset=dict(
-        pipeline=train_pipeline,
-        scenes=None if scenes == 'all' else scenes,
-        scene_seed=None if scene_seed == 'none' else int(scene_seed)))
+    dataset=dict(pipeline=train_pipeline))
 default_hooks = dict(logger=dict(interval=20), checkpoint=dict(by_epoch=False, interval=_base_.max_iters))
 log_processor = dict(window_size=20, by_epoch=False)

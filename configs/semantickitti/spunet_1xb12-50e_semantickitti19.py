@@ -2,7 +2,7 @@
 # batch 12, 50 epochs, 5 cm, cross-entropy weighted by class and Lovasz-softmax (the released recipe from scratch: the
 # former alone), sweeps of a batch laid over each other by twos in four of five steps. Far points are brought onto a box
 # of 35.2 m, in testing too, as in the released recipe. Add --amp on GPUs.
-# Few labels: --cfg-options train_dataloader.dataset.frames=1%
+# Few labels: PRETRAIN3D_FRAMES=1% (../_base_/datasets/semantickitti_seg.py).
 _base_ = [
     '../_base_/models/spunet_lidar.py', '../_base_/datasets/semantickitti_seg.py', '../_base_/default_runtime.py',
     '../_base_/schedules/adamw_cosine_50e.py'

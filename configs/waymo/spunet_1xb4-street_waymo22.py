@@ -6,7 +6,6 @@ _base_ = [
     '../_base_/schedules/street_seg.py', '../_base_/default_runtime.py'
 ]
 model = dict(data_preprocessor=dict(num_classes=22), decode_head=dict(num_classes=22))
-frames = '{{$PRETRAIN3D_FRAMES:all}}'
 # Neither clipped nor grid-sampled: the frames are small and the voxels wide.
 train_pipeline = _base_.load_steps + [
     dict(type='RandomRotatePoints', axis='z', angle_range=[-3.141592653589793, 3.141592653589793]),
@@ -20,6 +19,6 @@ train_dataloader = dict(
     batch_size=4,
     num_workers=1,
     sampler=dict(_delete_=True, type='SeededInfiniteSampler', shuffle=True),
-    dataset=dict(pipeline=train_pipeline, frames=None if frames == 'all' else frames))
+    dataset=dict(pipeline=train_pipeline))
 default_hooks = dict(logger=dict(interval=20), checkpoint=dict(by_epoch=False, interval=_base_.max_iters))
 log_processor = dict(window_size=20, by_epoch=False)

@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 import torch
-from pretrain3d.datasets.lidar_points import ClipPoints, NormalizeStrength
+from pretrain3d.datasets.lidar_points import ClipPoints, LabelPointsByBoxes, NormalizeStrength
 
 from mmdet3d.structures import LiDARInstance3DBoxes
 from mmdet3d.structures.points import LiDARPoints
@@ -66,3 +66,46 @@ def test_clip_refuses():
             ClipPoints(box)
     with pytest.raises(ValueError, match='gt_bboxes_3d'):
         ClipPoints(BOX)(dict(sample([[0, 0, 0, 1]]), gt_bboxes_3d=LiDARInstance3DBoxes(torch.zeros(1, 7))))
+
+
+def boxed(rng, boxes=12, points=3000, **keys):
+    """Random upright boxes, some of which overlap, and points around them; bottoms at the boxes' z."""
+    drawn = np.concatenate([rng.uniform(-8, 8, (boxes, 2)), rng.uniform(-2, 0, (boxes, 1)), rng.uniform(1, 5, (boxes, 3)),
+                            rng.uniform(-4, 4, (boxes, 1)), np.zeros((boxes, 2))], axis=1).astype(np.float32)
+    annotation = dict(gt_bboxes_3d=LiDARInstance3DBoxes(drawn, box_dim=9), gt_labels_3d=rng.integers(0, 10, boxes))
+    cloud = LiDARPoints(torch.from_numpy(rng.uniform(-9, 9, (points, 4)).astype(np.float32)), points_dim=4)
+    return dict(points=cloud, lidar_path='a.bin', **{key: dict(annotation) for key in keys.get('into', ['ann_info'])})
+
+
+def test_points_have_the_class_of_the_first_box_that_holds_them():
+    found = 0
+    for seed in range(5):
+        results = boxed(np.random.default_rng(seed))
+        boxes = results['ann_info']['gt_bboxes_3d'].numpy().astype(np.float64)
+        wanted = np.full(3000, 10)
+        for number, (x, y, z, length, width, height, yaw) in reversed(list(enumerate(boxes[:, :7]))):
+            off = results['points'].tensor[:, :3].numpy().astype(np.float64) - (x, y, z)
+            along = off[:, 0] * np.cos(yaw) + off[:, 1] * np.sin(yaw)
+            across = -off[:, 0] * np.sin(yaw) + off[:, 1] * np.cos(yaw)
+            holds = (abs(along) < length / 2) & (abs(across) < width / 2) & (off[:, 2] > 0) & (off[:, 2] < height)
+            wanted[holds] = results['ann_info']['gt_labels_3d'][number]
+        made = LabelPointsByBoxes(10)(results)['pts_semantic_mask']
+        assert made.dtype == np.int64 and (made == wanted).all()
+        found += (made < 10).sum()
+    assert found > 300
+
+
+def test_labels_by_boxes_in_testing_and_without_boxes():
+    results = LabelPointsByBoxes(10)(boxed(np.random.default_rng(0), into=['eval_ann_info']))
+    assert (results['eval_ann_info']['pts_semantic_mask'] == results['pts_semantic_mask']).all()
+    none = LabelPointsByBoxes(10)(boxed(np.random.default_rng(0), boxes=0))
+    assert (none['pts_semantic_mask'] == 10).all()
+    other = boxed(np.random.default_rng(0))
+    other['ann_info']['gt_labels_3d'][:] = -1  # a class that the data set leaves out
+    assert (LabelPointsByBoxes(10)(other)['pts_semantic_mask'] == 10).all()
+    with pytest.raises(KeyError, match='a.bin: no boxes to label points by'):
+        LabelPointsByBoxes(10)(boxed(np.random.default_rng(0), into=[]))
+    with pytest.raises(ValueError, match='a.bin: a box has class [0-9], and LabelPointsByBoxes has num_classes=2'):
+        LabelPointsByBoxes(2)(boxed(np.random.default_rng(0)))
+    with pytest.raises(ValueError, match="a.bin: the points were moved .*'R'.* put it right behind the loading"):
+        LabelPointsByBoxes(10)(dict(boxed(np.random.default_rng(0)), transformation_3d_flow=['R']))

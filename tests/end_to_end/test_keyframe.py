@@ -97,6 +97,19 @@ def test_synthetic_frames_train_and_test(tmp_path, monkeypatch, mmdet3d_script):
     assert [path.name for path in pictures] == ['frame1.png'] and Image.open(pictures[0]).size[0] > 1000
 
 
+def test_points_of_synthetic_frames_are_learnt_from_their_boxes(tmp_path, monkeypatch, mmdet3d_script):
+    monkeypatch.setenv('PRETRAIN3D_INFO', str(write_frames(tmp_path, count=2)))
+    config = CONFIG.with_name('spunet_1xb1-keyframe_nus-boxes.py')
+    mmdet3d_script('train.py', config, steps(40), tmp_path / 'train')
+    curve = losses(tmp_path / 'train')
+    assert len(curve) == 40 and np.isfinite(curve).all() and curve[-1] < 0.5 * curve[0]
+    mmdet3d_script('test.py', config, [], tmp_path / 'test', tmp_path / 'train' / 'iter_40.pth')
+    found = metrics(tmp_path / 'test')
+    # The classes of the boxes, no others; the ground around them is ignored.
+    assert {'iou_vertex/car', 'iou_vertex/pedestrian', 'iou_vertex/barrier'} <= set(found)
+    assert found['iou_vertex/car'] > 0.8 and found['allacc/vertex'] > 0.8
+
+
 @needs_real
 def test_real_frame_through_the_whole_config(tmp_path, monkeypatch, mmdet3d_script):
     monkeypatch.setenv('PRETRAIN3D_INFO', str(REAL[0]))

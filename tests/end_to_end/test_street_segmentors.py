@@ -115,6 +115,19 @@ def test_scenes_and_frames_that_are_trained_on(folders):
     assert (drawn.scenes, drawn.scene_seed) == ('25%', 3) and len(DATASETS.build(drawn)) == 2
 
 
+def test_every_recipe_from_scratch_obeys_the_variables(folders):
+    folders.setenv('PRETRAIN3D_SCENES', '5%')
+    folders.setenv('PRETRAIN3D_SCENE_SEED', '1')
+    folders.setenv('PRETRAIN3D_FRAMES', '5%')
+    for path in sorted(path for data in SCRATCH for path in (CONFIGS / data).glob('*.py')):
+        dataset = Config.fromfile(str(path)).train_dataloader.dataset
+        dataset = dataset.get('dataset', dataset)  # class-balanced sampling wraps it
+        if path.parent.name == 'nuscenes':
+            assert (dataset.scenes, dataset.scene_seed) == ('5%', 1), path
+        else:  # what a recipe has in its name stays
+            assert dataset.frames == ('1%' if '1pct' in path.name else '5%'), path
+
+
 def test_a_probe_on_the_encoder_of_the_other_lidar(folders, tmp_path):
     """Two steps on SemanticKITTI, then a linear probe on nuScenes: its encoder is still the one that was loaded."""
     Runner.from_cfg(recipe(SCRATCH['semantickitti'], tmp_path / 'kitti')).train()

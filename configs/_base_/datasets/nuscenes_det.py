@@ -1,8 +1,9 @@
 # nuScenes' ten classes of boxes on ten LiDAR sweeps: x, y, z, intensity, seconds since the sweep (mmdet3d's columns).
 # Real data or a drawn street, prepared by tools/data/nuscenes.py (and tools/data/nuscenes_extras.py for scenes=...);
 # PRETRAIN3D_NUSCENES names the folder. The release (v1.0-mini, v1.0-trainval) is the one of the info files.
-# Few labels: --cfg-options train_dataloader.dataset.scenes=5% (whole scenes, every 20th), .scene_seed=1 to draw them;
-# train_dataloader.dataset.frames=5% takes every 20th keyframe of all scenes instead
+# Few labels: PRETRAIN3D_SCENES=5% (whole scenes, every 20th), PRETRAIN3D_SCENE_SEED=1 to draw them; --cfg-options
+# train_dataloader.dataset.frames=5% takes every 20th keyframe of all scenes instead. Recipes with class-balanced
+# sampling wrap the data set: there the options are train_dataloader.dataset.dataset.scenes, .scene_seed, .frames.
 data_root = '{{$PRETRAIN3D_NUSCENES:data/nuscenes}}'
 point_cloud_range = [-51.2, -51.2, -5., 51.2, 51.2, 3.]
 # mmdet3d's order, which the info files have too. CenterPoint numbers classes in the order of its tasks: its recipes
@@ -51,13 +52,21 @@ dataset = dict(
     metainfo=dict(classes=class_names),
     modality=dict(use_lidar=True, use_camera=False),
     box_type_3d='LiDAR')
+scenes = '{{$PRETRAIN3D_SCENES:all}}'
+scene_seed = '{{$PRETRAIN3D_SCENE_SEED:none}}'
 train_dataloader = dict(
     batch_size=4,
     num_workers=4,
     persistent_workers=True,
     sampler=dict(type='SeededSampler', shuffle=True),
     # use_valid_flag: boxes with LiDAR or radar points.
-    dataset=dict(**dataset, ann_file='nuscenes_infos_train.pkl', pipeline=train_pipeline, use_valid_flag=True))
+    dataset=dict(
+        **dataset,
+        ann_file='nuscenes_infos_train.pkl',
+        pipeline=train_pipeline,
+        use_valid_flag=True,
+        scenes=None if scenes == 'all' else scenes,
+        scene_seed=None if scene_seed == 'none' else int(scene_seed)))
 val_dataloader = dict(
     batch_size=1,
     num_workers=1,

@@ -1,8 +1,9 @@
 # nuScenes-lidarseg's 16 classes on single keyframe sweeps: x, y, z and the strength, intensity / 255.
 # Real data or a drawn street, prepared by tools/data/nuscenes.py and tools/data/nuscenes_extras.py;
 # PRETRAIN3D_NUSCENES names the folder. The release (v1.0-mini, v1.0-trainval) is the one of the info files.
-# Few labels: --cfg-options train_dataloader.dataset.scenes=5% (1, 5, 10, 25 %: 7, 35, 70, 175 of the 700 scenes;
-# also mini600, mini600:5%, or a file with a scene a line), .scene_seed=1 to draw the scenes
+# Few labels: PRETRAIN3D_SCENES=5%, or --cfg-options train_dataloader.dataset.scenes=5% (1, 5, 10, 25 %: 7, 35, 70, 175
+# of the 700 scenes; also mini600, mini600:5%, or a file with a scene a line); PRETRAIN3D_SCENE_SEED=1 or .scene_seed=1
+# draws the scenes
 data_root = '{{$PRETRAIN3D_NUSCENES:data/nuscenes}}'
 voxel_size = 0.05
 # Point Prompt Training brings far points onto this box in training, a constant of the data set; testing does without.
@@ -35,12 +36,19 @@ dataset = dict(
     # The dataset writes the release of the info file for {version}.
     data_prefix=dict(
         pts='samples/LIDAR_TOP', pts_semantic_mask='lidarseg/{version}', pts_panoptic_mask='panoptic/{version}'))
+scenes = '{{$PRETRAIN3D_SCENES:all}}'
+scene_seed = '{{$PRETRAIN3D_SCENE_SEED:none}}'
 train_dataloader = dict(
     batch_size=12,
     num_workers=4,
     persistent_workers=True,
     sampler=dict(type='SeededSampler', shuffle=True),
-    dataset=dict(**dataset, ann_file='nuscenes_infos_train.pkl', pipeline=train_pipeline))
+    dataset=dict(
+        **dataset,
+        ann_file='nuscenes_infos_train.pkl',
+        pipeline=train_pipeline,
+        scenes=None if scenes == 'all' else scenes,
+        scene_seed=None if scene_seed == 'none' else int(scene_seed)))
 val_dataloader = dict(
     batch_size=1,
     num_workers=1,

@@ -1,8 +1,8 @@
 # SemanticKITTI's 19 classes on single sweeps: x, y, z and the strength (its remission, 0 ... 1).
 # The real download, or a drawn street (make_world.py street --as semantickitti); lists by tools/data/semantickitti.py.
 # PRETRAIN3D_SEMANTICKITTI names the folder that holds sequences/.
-# Few labels: --cfg-options train_dataloader.dataset.frames=1% (every hundredth sweep, 192 of 19,130), or
-# .scenes="['00']" (a sequence)
+# Few labels: PRETRAIN3D_FRAMES=1%, or --cfg-options train_dataloader.dataset.frames=1% (every hundredth sweep, 192 of
+# 19,130), or .scenes="['00']" (a sequence)
 data_root = '{{$PRETRAIN3D_SEMANTICKITTI:data/semantickitti}}'
 voxel_size = 0.05
 # Point Prompt Training brings far points onto this box in training. Its two outdoor recipes swap the boxes of
@@ -34,12 +34,17 @@ dataset = dict(
     type='SemanticKITTI19Dataset',
     data_root=data_root,
     data_prefix=dict(pts='', pts_semantic_mask=''))
+frames = '{{$PRETRAIN3D_FRAMES:all}}'
 train_dataloader = dict(
     batch_size=12,
     num_workers=4,
     persistent_workers=True,
     sampler=dict(type='SeededSampler', shuffle=True),
-    dataset=dict(**dataset, ann_file='semantickitti_infos_train.pkl', pipeline=train_pipeline))
+    dataset=dict(
+        **dataset,
+        ann_file='semantickitti_infos_train.pkl',
+        pipeline=train_pipeline,
+        frames=None if frames == 'all' else frames))
 val_dataloader = dict(
     batch_size=1,
     num_workers=1,

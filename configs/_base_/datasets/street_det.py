@@ -24,16 +24,10 @@ test_pipeline = load_steps + [
     dict(type='PointsRangeFilter', point_cloud_range=point_cloud_range),
     dict(type='PackPretrain3DInputs', keys=['points'], domain='nuScenes'),
 ]
-scenes = '{{$PRETRAIN3D_SCENES:all}}'
-scene_seed = '{{$PRETRAIN3D_SCENE_SEED:none}}'
 train_dataloader = dict(
     batch_size=4,
     num_workers=1,
     sampler=dict(type='SeededInfiniteSampler'),
-    dataset=dict(
-        metainfo=dict(classes=class_names),
-        pipeline=train_pipeline,
-        scenes=None if scenes == 'all' else scenes,
-        scene_seed=None if scene_seed == 'none' else int(scene_seed)))
+    dataset=dict(metainfo=dict(classes=class_names), pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(metainfo=dict(classes=class_names), pipeline=test_pipeline))
 test_dataloader = val_dataloader

@@ -1,8 +1,8 @@
 # Waymo's 22 classes on single frames: x, y, z in the vehicle frame and the strength, tanh(intensity).
 # The real download, or a drawn street (make_world.py street --as waymo), either converted by tools/data/waymo.py;
 # PRETRAIN3D_WAYMO names the folder that it made.
-# Few labels: --cfg-options train_dataloader.dataset.frames=1% (every hundredth labelled frame), or .scenes=5% (every
-# twentieth segment)
+# Few labels: PRETRAIN3D_FRAMES=1%, or --cfg-options train_dataloader.dataset.frames=1% (every hundredth labelled frame),
+# or .scenes=5% (every twentieth segment)
 data_root = '{{$PRETRAIN3D_WAYMO:data/waymo}}'
 voxel_size = 0.05
 # Point Prompt Training brings far points onto this box in training, 75.2 m ahead and aside. Its heights, -4 to 2 m, are
@@ -35,12 +35,17 @@ dataset = dict(
     type='Waymo22Dataset',
     data_root=data_root,
     data_prefix=dict(pts='', pts_semantic_mask=''))
+frames = '{{$PRETRAIN3D_FRAMES:all}}'
 train_dataloader = dict(
     batch_size=12,
     num_workers=4,
     persistent_workers=True,
     sampler=dict(type='SeededSampler', shuffle=True),
-    dataset=dict(**dataset, ann_file='waymo_infos_train.pkl', pipeline=train_pipeline))
+    dataset=dict(
+        **dataset,
+        ann_file='waymo_infos_train.pkl',
+        pipeline=train_pipeline,
+        frames=None if frames == 'all' else frames))
 val_dataloader = dict(
     batch_size=1,
     num_workers=1,

@@ -1,4 +1,4 @@
-"""What outdoor clouds need besides the loading: intensity as a strength of 0 ... 1, and a box for far points."""
+"""What outdoor clouds need besides the loading: strength of 0 ... 1, a box for far points, labels taken from boxes."""
 from typing import Sequence
 
 import numpy as np
@@ -6,6 +6,7 @@ import torch
 from mmcv.transforms import BaseTransform
 
 from mmdet3d.registry import TRANSFORMS
+from mmdet3d.structures.ops.box_np_ops import points_in_rbbox
 
 from .point_index import sample_name
 from .transforms_indoor.columns import keep_points, refuse_boxes
@@ -105,3 +106,58 @@ class ClipPoints(BaseTransform):
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(point_cloud_range={self.point_cloud_range}, outside={self.outside!r})'
+
+
+@TRANSFORMS.register_module()
+class LabelPointsByBoxes(BaseTransform):
+    """Give every point the class of the box that holds it, for detection data without labels of points.
+
+    Boxes are read as the data set has them, so this stands right behind the loading of the points, before anything
+    moves or removes any. Of boxes that overlap the first counts. Points in none are ignored: nothing is known of them.
+
+    Required Keys:
+
+    - points (BasePoints)
+    - ann_info (dict), in testing eval_ann_info: gt_bboxes_3d (LiDARInstance3DBoxes), gt_labels_3d (np.int64)
+
+    Added Keys:
+
+    - pts_semantic_mask (np.int64): (n,), ``num_classes`` where ignored; in testing also in eval_ann_info
+
+    Args:
+        num_classes (int): Classes of the boxes.
+    """
+
+    def __init__(self, num_classes: int) -> None:
+        self.num_classes = num_classes
+
+    def transform(self, results: dict) -> dict:
+        """Look up the boxes.
+
+        Raises:
+            KeyError: The sample has no boxes.
+            ValueError: The points were moved, or a box has a class that is none of ``num_classes``.
+        """
+        if results.get('transformation_3d_flow'):
+            raise ValueError(f'{sample_name(results)}: the points were moved ({results["transformation_3d_flow"]}) before '
+                             'LabelPointsByBoxes: put it right behind the loading of the points')
+        annotation = results.get('eval_ann_info') or results.get('ann_info')
+        if not annotation or 'gt_bboxes_3d' not in annotation:
+            raise KeyError(f'{sample_name(results)}: no boxes to label points by: use a detection data set, and in '
+                           'testing its load_eval_anns=True')
+        boxes, classes = annotation['gt_bboxes_3d'].numpy()[:, :7], np.asarray(annotation['gt_labels_3d'])
+        known = classes >= 0  # mmdet3d: -1, none of metainfo.classes
+        if (classes >= self.num_classes).any():
+            raise ValueError(f'{sample_name(results)}: a box has class {classes.max()}, and LabelPointsByBoxes has '
+                             f'num_classes={self.num_classes}: set it to the number of metainfo.classes')
+        # The last column holds the points in no box, so that the first box that holds a point is found by argmax.
+        inside = points_in_rbbox(results['points'].tensor[:, :3].numpy(), boxes[known])
+        inside = np.concatenate([inside, np.ones((len(inside), 1), bool)], axis=1)
+        labels = np.append(classes[known], self.num_classes)[inside.argmax(1)].astype(np.int64)
+        results['pts_semantic_mask'] = labels
+        if 'eval_ann_info' in results:
+            results['eval_ann_info']['pts_semantic_mask'] = labels.copy()
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(num_classes={self.num_classes})'
