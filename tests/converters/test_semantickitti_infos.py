@@ -51,6 +51,30 @@ def test_a_drawn_world_or_part_of_the_release_has_the_splits_it_has(root):
     assert write_infos(root, ('val', ))['val'].entries == listed(root, 'val')['data_list']
 
 
+def test_a_split_without_sweeps_is_named_and_its_older_list_removed(root):
+    import shutil
+    write_infos(root)
+    shutil.move(root / 'sequences' / '08', root / 'kept')
+    old, train = root / 'semantickitti_infos_val.pkl', listed(root, 'train')
+    assert write_infos(root, ('train', ))['train'].notes == [] and old.is_file()  # val was not asked for
+    gone = f'; {old}, a list of an earlier run, was removed'
+    assert write_infos(root)['val'].notes == [f'no sweeps of val (sequence 08){gone}']
+    assert not old.exists() and listed(root, 'train') == train
+    assert write_infos(root)['val'].notes == ['no sweeps of val (sequence 08)']
+    shutil.move(root / 'kept', root / 'sequences' / '08')
+    shutil.rmtree(root / 'sequences' / '11')
+    assert write_infos(root)['test'].notes[0].startswith('no sweeps of test (sequences 11 to 21); ')
+    for label in (root / 'sequences' / '08' / 'labels').iterdir():
+        label.unlink()
+    part = write_infos(root)['val']
+    assert part.notes == [f'none of the 2 sweeps of val (sequence 08) could be listed{gone}'] and len(part.bad) == 2
+    assert not old.exists()
+    old.write_bytes(b'older')
+    with pytest.raises(KittiError, match=r'000000.label does not exist; .*infos_val.pkl, a list .* was removed'):
+        write_infos(root, ('val', ))
+    assert not old.exists() and listed(root, 'train') == train
+
+
 def test_torn_and_unlabelled_sweeps_are_left_out_with_the_reason(root):
     folder = root / 'sequences' / '00'
     (folder / 'velodyne' / '000000.bin').write_bytes(b'1' * 17)

@@ -1,5 +1,6 @@
 """What the tools of nuScenes and SemanticKITTI print and how they end, on small hand-made releases."""
 import pickle
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -29,7 +30,6 @@ def prepared(tmp_path_factory):
 
 @pytest.fixture()
 def copied(prepared, tmp_path):
-    import shutil
     return shutil.copytree(prepared, tmp_path / 'copy')
 
 
@@ -93,3 +93,21 @@ def test_semantickitti(tmp_path):
     assert done.stdout.endswith(f'{root}: 1 sweeps of val, 1 left out\n')
     done = run('semantickitti.py', root / 'sequences')
     assert done.returncode == 1 and done.stderr.startswith('semantickitti: ')
+
+
+def test_semantickitti_without_validation_sweeps(tmp_path):
+    root = write_kitti(tmp_path)
+    assert run('semantickitti.py', root).returncode == 0
+    for file in (root / 'sequences' / '08').glob('labels/*.label'):
+        file.unlink()
+    done = run('semantickitti.py', root)
+    assert done.returncode == 1 and not (root / 'semantickitti_infos_val.pkl').exists()
+    assert done.stdout.splitlines()[2:] == [
+        f'none of the 2 sweeps of val (sequence 08) could be listed; {root}/semantickitti_infos_val.pkl, a list of an '
+        'earlier run, was removed', f'{root}: 4 sweeps of train, 1 sweeps of test, 2 left out']
+    shutil.rmtree(root / 'sequences' / '08')
+    done = run('semantickitti.py', root)
+    assert done.returncode == 0
+    assert done.stdout == f'no sweeps of val (sequence 08)\n{root}: 4 sweeps of train, 1 sweeps of test\n'
+    done = run('semantickitti.py', root, '--splits', 'train', 'val')
+    assert done.returncode == 1 and 'no sweeps of val (sequence 08)' in done.stdout

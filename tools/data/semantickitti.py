@@ -7,9 +7,11 @@ ROOT holds sequences/<00 ... 21>/velodyne/*.bin and labels/*.label (or dataset/s
 lists then lie in ROOT/dataset, which is the folder to name to the configs). Made: semantickitti_infos_train.pkl
 (sequences 00 to 10 without 08), _val.pkl (08) and _test.pkl (11 to 21, without labels), each where there are sweeps.
 mmdet3d's create_data.py lists the whole release without looking at the disk; these lists have the same keys and hold
-what is there. Sweeps that are torn, have no labels or labels of another number of points are left out and listed.
+what is there. Sweeps that are torn, have no labels or labels of another number of points are left out and listed. A
+split without a sweep is named, and a list of it that an earlier run made is removed.
 
-Exit status: 0 every sweep is listed; 2 some were left out; 1 nothing could be listed.
+Exit status: 0 every sweep is listed; 2 some were left out; 1 nothing could be listed, in all, in a split whose sweeps
+are there, or in one that --splits names (the other splits' lists are written).
 """
 import argparse
 import os
@@ -32,11 +34,11 @@ def main() -> int:
     """Parse the arguments and list; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('root', type=Path, help='folder of the download, or of a drawn street')
-    parser.add_argument('--splits', nargs='+', choices=SPLITS, default=tuple(SPLITS))
+    parser.add_argument('--splits', nargs='+', choices=SPLITS, help='default: all; those without sweeps are passed over')
     args = parser.parse_args()
     try:
         root = find_root(args.root)
-        done = write_infos(root, tuple(args.splits))
+        done = write_infos(root, tuple(args.splits or SPLITS))
     except (OSError, ValueError) as error:
         print(f'semantickitti: {error}', file=sys.stderr)
         return 1
@@ -49,7 +51,8 @@ def main() -> int:
         print(note)
     listed = ', '.join(f'{len(whole.entries)} sweeps of {split}' for split, whole in done.items() if whole.entries)
     print(f'{root}: {listed}' + (f', {len(bad)} left out' if bad else ''))
-    return 2 if bad else 0
+    failed = any(not whole.entries and (whole.bad or args.splits) for whole in done.values())
+    return 1 if failed else 2 if bad else 0
 
 
 if __name__ == '__main__':

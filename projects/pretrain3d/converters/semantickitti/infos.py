@@ -77,6 +77,9 @@ def find_root(root: Path) -> Path:
 def write_infos(root: Path, splits: Tuple[str, ...] = tuple(SPLITS)) -> Dict[str, Sequence]:
     """Write ``semantickitti_infos_<split>.pkl`` into ``root`` for every split that has sweeps.
 
+    A split without a sweep that can be listed has a note, and its list of an earlier run is removed: the sweeps that it
+    names are no longer there, or no longer whole.
+
     Returns:
         split -> all of its sequences as one.
 
@@ -92,12 +95,28 @@ def write_infos(root: Path, splits: Tuple[str, ...] = tuple(SPLITS)) -> Dict[str
             whole.bad += part.bad
             whole.notes += part.notes
         done[split] = whole
-    if not any(whole.entries for whole in done.values()):
-        raise KittiError(f'{root}/sequences holds no sweep with labels that could be listed'
-                         + next((f'; {file}: {why}' for whole in done.values() for file, why in whole.bad), ''))
+    removed = []
     for split, whole in done.items():
+        path = Path(root) / f'semantickitti_infos_{split}.pkl'
         if whole.entries:
             # The keys of mmdet3d's own converter, and ours in the samples.
             content = dict(metainfo=dict(DATASET='SemanticKITTI'), data_list=whole.entries)
-            write_atomic(Path(root) / f'semantickitti_infos_{split}.pkl', pickle.dumps(content, protocol=4))
+            write_atomic(path, pickle.dumps(content, protocol=4))
+            continue
+        whole.notes.append(_nothing(split, len(whole.bad)))
+        if path.is_file():
+            path.unlink()
+            removed.append(f'; {path}, a list of an earlier run, was removed')
+            whole.notes[-1] += removed[-1]
+    if not any(whole.entries for whole in done.values()):
+        raise KittiError(f'{root}/sequences holds no sweep with labels that could be listed'
+                         + next((f'; {file}: {why}' for whole in done.values() for file, why in whole.bad), '')
+                         + ''.join(removed))
     return done
+
+
+def _nothing(split: str, bad: int) -> str:
+    """Why a split has no list: it has no sweeps at all, or ``bad`` ones alone."""
+    first, last = SPLITS[split][0], SPLITS[split][-1]
+    name = f'{split} (sequence {first})' if first == last else f'{split} (sequences {first} to {last})'
+    return f'none of the {bad} sweeps of {name} could be listed' if bad else f'no sweeps of {name}'
