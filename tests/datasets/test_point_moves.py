@@ -33,6 +33,8 @@ FLIP = dict(type='RandomFlip3D', sync_2d=False, flip_ratio_bev_horizontal=1., fl
 DROP = [dict(type='PointShuffle'), dict(type='RandomDropoutPoints', prob=1.)]
 BENT = [dict(type='ElasticDistortion', params=[(5., 10.)], prob=1.),
         dict(type='ClipPoints', point_cloud_range=[-15, -15, -1, 15, 15, 2])]
+# mmdet3d's leaves no record.
+JITTER = dict(type='RandomJitterPoints', jitter_std=0.5, clip_range=None)
 
 
 @pytest.fixture(scope='module')
@@ -105,7 +107,7 @@ def test_cameras_follow_with_loaded_images(start):
     check(out)
 
 
-@pytest.mark.parametrize('step', BENT, ids=str)
+@pytest.mark.parametrize('step', BENT + [JITTER], ids=str)
 def test_pairs_outlive_what_no_camera_can_follow(start, step):
     still = run(start, LOAD + INDEX + FIND + ALIGN)
     for place in range(2):

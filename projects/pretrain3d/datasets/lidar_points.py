@@ -9,6 +9,7 @@ from mmdet3d.registry import TRANSFORMS
 from mmdet3d.structures.ops.box_np_ops import points_in_rbbox
 
 from .point_index import sample_name
+from .point_moves import record_move
 from .transforms_indoor.columns import keep_points, refuse_boxes
 
 
@@ -69,7 +70,8 @@ class NormalizeStrength(BaseTransform):
 class ClipPoints(BaseTransform):
     """Bring points outside of a box onto it, or take them out.
 
-    Point Prompt Training's outdoor recipe brings them onto the box; the box is a constant of the data set.
+    Point Prompt Training's outdoor recipe brings them onto the box; the box is a constant of the data set. Cameras
+    cannot follow: where pixels are paired, clamp behind ``FindPointPixels``.
 
     Required Keys:
 
@@ -100,6 +102,7 @@ class ClipPoints(BaseTransform):
         box = torch.tensor(self.point_cloud_range, dtype=xyz.dtype)
         if self.outside == 'clamp':
             results['points'].tensor[:, :3] = torch.maximum(torch.minimum(xyz, box[3:]), box[:3])
+            record_move(results, type(self).__name__)
             return results
         inside = ((xyz >= box[:3]) & (xyz <= box[3:])).all(1)
         return keep_points(results, np.flatnonzero(inside.numpy()))

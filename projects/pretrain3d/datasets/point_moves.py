@@ -2,7 +2,8 @@
 
 mmdet3d's ``GlobalRotScaleTrans`` and ``RandomFlip3D`` write letters into ``transformation_3d_flow`` and what they drew
 into ``pcd_*``. Transforms of this package write their name into the same list and, under their place in it, the matrix
-into ``point_moves``; ``UpdateCameras`` reads both. mmdet3d's ``RandomJitterPoints`` and ``ObjectNoise`` leave no record.
+into ``point_moves``; ``UpdateCameras`` reads both. mmdet3d's ``RandomJitterPoints`` and ``ObjectNoise`` leave no
+record.
 """
 from typing import List, Optional
 
