@@ -92,18 +92,20 @@ class Caster:
     def __init__(self, layers: List[Layer]) -> None:
         self.layers = layers
 
-    def cast(self, origin: np.ndarray, directions: np.ndarray) -> Hits:
-        """Nearest hits of rays from ``origin`` (3,) or (N, 3) along unit ``directions`` (N, 3)."""
+    def cast(self, origin: np.ndarray, directions: np.ndarray, reach: float = _FAR) -> Hits:
+        """Nearest hits within ``reach`` m of rays from ``origin`` (3,) or (N, 3) along unit ``directions`` (N, 3)."""
         directions = np.ascontiguousarray(directions, np.float32)
         origins = np.empty_like(directions)
         origins[:] = origin
-        found = [layer.scene.run(origins, directions, output=1) for layer in self.layers]
+        # embree writes the distances over the ends, so that every layer needs its own.
+        found = [layer.scene.run(origins, directions, output=1, dists=None if reach == _FAR else np.full(
+            len(directions), reach, np.float32)) for layer in self.layers]
         nearest = found[0]['tfar']
         winner = np.zeros(len(directions), np.int8)
         for number, each in enumerate(found[1:], 1):
             closer = np.flatnonzero(each['tfar'] < nearest)
             nearest[closer], winner[closer] = each['tfar'][closer], number
-        hit = nearest < _FAR
+        hit = nearest < np.float32(reach)
         total = int(hit.sum())
         hits = Hits(np.flatnonzero(hit), np.where(hit, nearest, np.float32(np.inf)), np.empty(total, np.int32),
                     np.empty(total, np.int32), np.empty((total, 2), np.float32), np.empty((total, 3), np.float32),

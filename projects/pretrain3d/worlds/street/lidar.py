@@ -1,5 +1,6 @@
 """The turning LiDAR: ranges with noise, returns that get lost, intensities from material and incidence."""
 from dataclasses import dataclass
+from typing import Optional
 
 import numpy as np
 
@@ -32,15 +33,18 @@ _THRESHOLD = 1.2e-6
 
 
 def scan(caster: Caster, palette: Palette, model: LidarModel, azimuths: int, pose: np.ndarray,
-         rng: np.random.Generator) -> LidarSweep:
+         rng: np.random.Generator, columns: Optional[np.ndarray] = None) -> LidarSweep:
     """One sweep from ``pose`` (4, 4), sensor to global, with ``azimuths`` columns.
 
+    With ``columns`` (C,) int only these are looked along, and nothing beyond the model's reach is looked for.
     A return's power is material x cos(incidence) / range^2; the chance to hear it rises smoothly with it.
     """
     rays = lidar_rays(model.elevations, azimuths, model.forward_yaw)
-    ring = np.tile(np.arange(len(model.elevations), dtype=np.float32), azimuths)
+    if columns is not None:
+        rays = rays.reshape(azimuths, -1, 3)[columns].reshape(-1, 3)
+    ring = np.tile(np.arange(len(model.elevations), dtype=np.float32), azimuths if columns is None else len(columns))
     directions = rays @ pose[:3, :3].T
-    hits = caster.cast(pose[:3, 3], directions)
+    hits = caster.cast(pose[:3, 3], directions, **({} if columns is None else dict(reach=model.reach)))
     # Random numbers are drawn for all rays: what one ray hits does not change another's.
     error = rng.standard_normal(len(rays)) * model.noise
     chance, speckle = rng.random(len(rays)), rng.standard_normal(len(rays))

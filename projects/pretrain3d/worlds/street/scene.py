@@ -18,7 +18,7 @@ from .lidar import LidarSweep, scan
 from .plants import grow
 from .presets import KEYFRAME_GAP, LOCATIONS, SCENES, StreetPreset
 from .rays import camera_rays, stream
-from .rig import CAMERA_DELAY, CAMERAS, LIDARS, Sensor, rig
+from .rig import CAMERA_DELAY, CAMERAS, LIDARS, LidarModel, Sensor, rig
 from .road import Road, plan
 from .surfaces import DETAILS, Palette
 from .traffic import Traffic
@@ -130,6 +130,23 @@ class Street:
         pose = self.ego_pose(time) @ self.rig['LIDAR_TOP'].pose
         azimuths = int(round(self.preset.azimuths * model.azimuth_factor))
         return scan(self._caster('LIDAR_TOP', time), self._palette, model, azimuths, pose, rng)
+
+    def near_lidar(self, name: str, model: LidarModel, azimuths: int, columns: np.ndarray, mount: np.ndarray,
+                   time: float, rng_key: int = 0) -> LidarSweep:
+        """One sweep of a LiDAR of short reach, one of several beside the rig's.
+
+        Args:
+            name: of its noise's stream. model, azimuths, columns: see :func:`.lidar.scan`. mount: (4, 4) to the ego.
+            time, rng_key: see :meth:`lidar`.
+        """
+        if ('near', time) not in self._cache:
+            centres, yaws = self._movers.poses(time)
+            shown = np.linalg.norm(centres - self.ego_pose(time)[:3, 3], axis=1) < model.reach + 16
+            layers = [self._movers.layer(centres, yaws, shown)] if shown.any() else []
+            self._cache = {('near', time): Caster([self._still, *layers])}
+        rng = stream(self.seed, self.name, name, self.sensor, round(time * 1e6), rng_key)
+        return scan(self._cache['near', time], self._palette, model, azimuths, self.ego_pose(time) @ mount, rng,
+                    columns)
 
     def image(self, channel: str, time: float) -> np.ndarray:
         """(H, W, 3) uint8 of a camera at its own time."""

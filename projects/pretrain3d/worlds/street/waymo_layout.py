@@ -1,16 +1,18 @@
 """Streets on disk as Waymo's Perception v2 release: a folder for each component, in it a parquet file per segment.
 
 ``OUT/<training|validation>/<component>/<segment>.parquet`` with the release's column names and types, for the
-components that LiDAR segmentation needs, of the top LiDAR alone. A frame every 0.1 s; every fifth has labels, which is
-the rhythm of the frames that Waymo names for its segmentation challenge. A frame's time and pose are those of the
-turn's begin, the sweep is taken in its middle, 50 ms later, and at once (the drawn LiDAR does not smear); so every
-pixel has the same pose, which is not the frame's. The LiDAR is mounted turned, as Waymo's is, which no point shows.
+components that LiDAR segmentation needs: ``lidar`` and ``lidar_calibration`` of all five LiDARs (:mod:`.waymo_sides`
+draws four), the others of the top one, which alone has labels and poses of its pixels. A frame every 0.1 s; every fifth
+has labels, which is the rhythm of the frames that Waymo names for its segmentation challenge. A frame's time and pose
+are those of the turn's begin, the top LiDAR's sweep is taken in its middle, 50 ms later, and at once (the drawn LiDAR
+does not smear); so every pixel has the same pose, which is not the frame's. LiDARs are mounted turned, as Waymo's are,
+which no point shows.
 """
 import contextlib
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, List
+from typing import Any, Dict, Iterable, Iterator, List, Optional
 
 import numpy as np
 import pyarrow as pa
@@ -24,8 +26,9 @@ from .rig import LIDARS, rotation_matrix, yaw_quaternion
 from .scene import Street, draw_street
 from .waymo_images import RangeImages, pose_image, range_images
 from .waymo_labels import waymo_labels
+from .waymo_sides import HIGH, LOW, SIDES, observe_side
 
-LAYOUT = 1
+LAYOUT = 2
 FRAME_GAP, HALF_TURN = 0.1, 0.05  # seconds
 LABEL_EVERY = 5
 TOP = 1  # LaserName.TOP
@@ -84,11 +87,13 @@ def extrinsic(street: Street) -> np.ndarray:
 
 
 def _row(tag: str, values: Dict[str, Any]) -> pa.Table:
-    """A table of one row; arrays flattened."""
+    """A table of one row; arrays flattened, ``None`` is null."""
     schema, arrays = SCHEMAS[tag], []
     for field in schema:
         value = values[field.name]
-        if pa.types.is_list(field.type) or pa.types.is_fixed_size_list(field.type):
+        if value is None:
+            arrays.append(pa.nulls(1, field.type))
+        elif pa.types.is_list(field.type) or pa.types.is_fixed_size_list(field.type):
             flat = pa.array(np.ascontiguousarray(value).reshape(-1), field.type.value_type)
             arrays.append(pa.FixedSizeListArray.from_arrays(flat, len(flat)) if pa.types.is_fixed_size_list(field.type)
                           else pa.ListArray.from_arrays(pa.array([0, len(flat)], pa.int32()), flat))
@@ -104,6 +109,15 @@ def _images(tag: str, component: str, keys: Dict[str, Any], *images: np.ndarray)
         values[f'[{component}].range_image_return{number}.values'] = image
         values[f'[{component}].range_image_return{number}.shape'] = np.array(image.shape, np.int32)
     return _row(tag, values)
+
+
+def _calibration(keys: Dict[str, Any], pose: np.ndarray, low: float, high: float,
+                 beams: Optional[np.ndarray] = None) -> pa.Table:
+    """A row of a LiDAR; without ``beams`` they are even between ``low`` and ``high``."""
+    component = '[LiDARCalibrationComponent]'
+    return _row('lidar_calibration', {
+        **keys, f'{component}.extrinsic.transform': pose, f'{component}.beam_inclination.min': low,
+        f'{component}.beam_inclination.max': high, f'{component}.beam_inclination.values': beams})
 
 
 @contextlib.contextmanager
@@ -128,19 +142,21 @@ def draw(root: Path, name: str, preset: StreetPreset, seed: int) -> Dict[str, An
     """Write a scene as a segment; returns which it is, and of how many frames."""
     street, segment = draw_street(name, preset, seed, 'waymo'), segment_name(name, preset, seed)
     folder, stamps = FOLDERS[dict(SCENES)[name]], time_stamps(name, preset, seed)
-    laser = {'key.segment_context_name': segment, 'key.laser_name': TOP}
-    beams = LIDARS['waymo'].elevations
+    laser, beams = {'key.segment_context_name': segment, 'key.laser_name': TOP}, LIDARS['waymo'].elevations
     with _writers(root / folder, segment) as writers:
-        writers['lidar_calibration'].write_table(_row('lidar_calibration', {
-            **laser, '[LiDARCalibrationComponent].extrinsic.transform': extrinsic(street),
-            '[LiDARCalibrationComponent].beam_inclination.min': beams[0],
-            '[LiDARCalibrationComponent].beam_inclination.max': beams[-1],
-            '[LiDARCalibrationComponent].beam_inclination.values': beams}))
+        writers['lidar_calibration'].write_table(_calibration(laser, extrinsic(street), beams[0], beams[-1], beams))
+        for side in SIDES.values():
+            writers['lidar_calibration'].write_table(_calibration(
+                {**laser, 'key.laser_name': side.laser}, side.extrinsic, LOW, HIGH))
         for number, time in enumerate(frame_times(preset).tolist()):
             keys = {**laser, 'key.frame_timestamp_micros': int(stamps[number])}
             seen = observe(street, number, time)
             poses = pose_image(street.ego_pose(time + HALF_TURN), *seen.first.shape[:2])
             writers['lidar'].write_table(_images('lidar', 'LiDARComponent', keys, seen.first, seen.second))
+            for place, side in SIDES.items():
+                near = observe_side(street, place, number, time)
+                writers['lidar'].write_table(_images(
+                    'lidar', 'LiDARComponent', {**keys, 'key.laser_name': side.laser}, near.first, near.second))
             writers['lidar_pose'].write_table(_images('lidar_pose', 'LiDARPoseComponent', keys, poses))
             writers['vehicle_pose'].write_table(_row('vehicle_pose', {
                 **keys, '[VehiclePoseComponent].world_from_vehicle.transform': street.ego_pose(time)}))
