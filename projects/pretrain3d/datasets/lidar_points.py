@@ -142,8 +142,8 @@ class LabelPointsByBoxes(BaseTransform):
             ValueError: The points were moved, or a box has a class that is none of ``num_classes``.
         """
         if results.get('transformation_3d_flow'):
-            raise ValueError(f'{sample_name(results)}: the points were moved ({results["transformation_3d_flow"]}) before '
-                             'LabelPointsByBoxes: put it right behind the loading of the points')
+            raise ValueError(f'{sample_name(results)}: the points were moved ({results["transformation_3d_flow"]}) '
+                             'before LabelPointsByBoxes: put it right behind the loading of the points')
         annotation = results.get('eval_ann_info') or results.get('ann_info')
         if not annotation or 'gt_bboxes_3d' not in annotation:
             raise KeyError(f'{sample_name(results)}: no boxes to label points by: use a detection data set, and in '
