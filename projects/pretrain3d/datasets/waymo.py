@@ -11,7 +11,7 @@ class Waymo22Dataset(LidarSegDataset):
 
     mmdet3d has no segmentation of Waymo. Raw ids are 0 ... 22, of which 0 (undefined) is ignored. Only some frames of a
     segment have labels, and the lists hold these. ``scenes`` are segments; ``frames`` counts over the labelled frames
-    of all segments.
+    of all segments. Points of the four unlabelled LiDARs (``--lidars all``) are predicted and never scored.
 
     Args:
         kwargs: Arguments of :class:`~.lidar_seg.LidarSegDataset`.
