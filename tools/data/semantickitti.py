@@ -34,7 +34,7 @@ def main() -> int:
     """Parse the arguments and list; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('root', type=Path, help='folder of the download, or of a drawn street')
-    parser.add_argument('--splits', nargs='+', choices=SPLITS, help='default: all; those without sweeps are passed over')
+    parser.add_argument('--splits', nargs='+', choices=SPLITS, help='default: all that have sweeps')
     args = parser.parse_args()
     try:
         root = find_root(args.root)
