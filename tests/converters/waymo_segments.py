@@ -1,7 +1,7 @@
 """A hand-made Perception v2 release on disk: small random range images under random poses, as awkward as the real one.
 
-Five LiDARs in every frame, of different sizes, with listed and with even beams; rows in no order, several of them in a row group, a pandas index, single-precision poses,
-frames without labels, a second return that is missing.
+Five LiDARs in every frame, of different sizes, with listed and with even beams; rows in no order, several of them in a
+row group, a pandas index, single-precision poses, frames without labels, returns that are missing.
 """
 import pickle
 from pathlib import Path

@@ -157,9 +157,9 @@ def read_views(folder):
         assert notes['views'] + len(notes['lost']) >= 1
 
 
-def read_segment(folder):
+def read_segment(folder, lidars='top'):
     """Frames that a damaged file costs are named with it; the others are whole."""
-    found = convert_segment(f'training/{SEGMENT}', folder)
+    found = convert_segment(f'training/{SEGMENT}', folder, lidars=lidars)
     assert all(str(folder) in why for _, why in found['bad']), 'no file is named'
     assert len(found['entries']) + len(found['bad']) <= 6
     for entry in found['entries']:

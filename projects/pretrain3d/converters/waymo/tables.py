@@ -90,12 +90,12 @@ class Table:
                 # Through int64, which refuses what is no count of microseconds (OverflowError).
                 times = [int(np.int64(int(time))) for time in table.get(TIME, [0] * count)]
                 lasers = table.get(LASER, [TOP] * count)
-            for row, key in enumerate(zip(times, lasers)):
-                if len(self._lasers) > 1 and key[1] not in LASERS:
-                    raise SceneError(f'{self.path} holds a row of LiDAR {key[1]}, and Waymo has {min(LASERS)} to '
-                                     f'{max(LASERS)}; {SIDES_MEND}')
-                if key[1] in self._lasers and places.setdefault(key, (group, row)) != (group, row):
-                    raise SceneError(f'{self.path} holds {self._name(*key)} twice; fetch it again')
+                for row, key in enumerate(zip(times, lasers)):
+                    if len(self._lasers) > 1 and key[1] not in LASERS:
+                        raise SceneError(f'{self.path} holds a row of LiDAR {key[1]}, and Waymo has {min(LASERS)} to '
+                                         f'{max(LASERS)}; {SIDES_MEND}')
+                    if key[1] in self._lasers and places.setdefault(key, (group, row)) != (group, row):
+                        raise SceneError(f'{self.path} holds {self._name(*key)} twice; fetch it again')
         return places
 
     def _name(self, time: int, laser: int) -> str:
