@@ -205,7 +205,7 @@ def test_other_lidars_see_the_same_street(street, sweep, sensor):
     assert np.linalg.norm(points[:, :3], axis=1).max() < LIDARS[sensor].reach + 0.1
     assert in_their_boxes(other, seen) > 2000
     assert abs(np.median(points[:, 3]) - np.median(sweep.points[:, 3])) > 3
-    road = [DETAILS.index(name) for name in ('road', 'lane marking', 'parking')]
+    road = [DETAILS.index(name) for name in ('road', 'lane marking', 'road marking', 'parking')]
     assert np.isin(seen.detail[seen.raw_label == RAW['flat.driveable_surface']], road).all()
 
 

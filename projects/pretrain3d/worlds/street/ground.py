@@ -1,4 +1,5 @@
 """The ground: carriageway, median, kerbs, sidewalks, green, forecourts and side streets, with their markings."""
+from dataclasses import replace
 from typing import List, Tuple
 
 import numpy as np
@@ -39,6 +40,8 @@ class Ground:
                          'lane marking')
         self.yellow = row('flat.driveable_surface', (0.88, 0.70, 0.22), (0.5, 0.45, 0.3), 'worn', 0.3, 0.45,
                           'lane marking')
+        # Crossings, stop lines, arrows: the lanes' paint, which Waymo does not count to the lanes' markings.
+        self.mark = palette.add(replace(palette.rows[self.paint], detail='road marking'))
         self.walk = row('flat.sidewalk', warm, tile, 'tiles', float(rng.choice([0.6, 0.9, 1.2])), 0.2, 'sidewalk')
         self.kerb = row('flat.sidewalk', (0.70, 0.69, 0.66), (0.25, 0.25, 0.25) if road.side < 0 else (0.6, 0.6, 0.57),
                         'bands', 1.2, 0.25, 'kerb')
@@ -116,12 +119,12 @@ class Ground:
         parts = [self.band(start, end, (flank * CURB_LANE, flank * DEEP), (0, 0), self.asphalt)]
         for bar in np.arange(start + 0.6, end - 0.6, 1.1):
             parts.append(self.band(bar, bar + 0.55, (flank * (KERB + 0.6), flank * (WALK - 0.3)), (_PAINT, _PAINT),
-                                   self.paint))
+                                   self.mark))
         middle = section.middle
         parts.append(self.band(middle - 0.08, middle + 0.08, (flank * (WALK + 1.4), flank * DEEP), (_PAINT, _PAINT),
                                self.yellow))
         stop = (middle, end - 0.4) if self.road.sense(flank) > 0 else (start + 0.4, middle)
-        parts.append(self.band(*stop, (flank * (WALK + 0.6), flank * (WALK + 1.0)), (_PAINT, _PAINT), self.paint))
+        parts.append(self.band(*stop, (flank * (WALK + 0.6), flank * (WALK + 1.0)), (_PAINT, _PAINT), self.mark))
         return parts
 
     def _edge_lines(self, flank: int) -> List[Mesh]:
@@ -150,13 +153,13 @@ class Ground:
                           [[-1.6, -0.45], [0, 0], [0, 0], [-1.6, 0.45]]])
         place = self.road.place(s + ahead * shape[..., 0], d + shape[..., 1])
         corners = np.concatenate([place, np.full((2, 4, 1), _PAINT)], -1)
-        return quads(corners, self.paint, shape)
+        return quads(corners, self.mark, shape)
 
     def _bays(self, section: Section) -> List[Mesh]:
-        """Lines across the parking lane."""
+        """Lines across the parking lane, which bound no lane either."""
         marks = np.arange(section.start, section.end, 6.5)
         edges = (section.flank * CURB_LANE, section.flank * (CURB_LANE + 2.4))
-        return [self.band(s, s + 0.1, edges, (_PAINT, _PAINT), self.paint) for s in marks]
+        return [self.band(s, s + 0.1, edges, (_PAINT, _PAINT), self.mark) for s in marks]
 
     def drivable(self) -> List[np.ndarray]:
         """Polygons (P, 2) in the global frame where one can drive: the carriageway's halves and the side streets."""

@@ -22,7 +22,7 @@ PERSONS = ('human.pedestrian.adult', 'human.pedestrian.child', 'human.pedestrian
            'human.pedestrian.police_officer', 'human.pedestrian.personal_mobility', 'human.pedestrian.wheelchair')
 # By the drawing's own finer names: kerbs belong to the sidewalk, crash barriers are fences.
 SURFACES: Dict[str, int] = {
-    'road': 40, 'parking': 44, 'lane marking': 60, 'kerb': 48, 'sidewalk': 48, 'terrain': 72, 'other ground': 49,
+    'road': 40, 'parking': 44, 'lane marking': 60, 'road marking': 60, 'kerb': 48, 'sidewalk': 48, 'terrain': 72, 'other ground': 49,
     'building': 50, 'fence': 51, 'vegetation': 70, 'trunk': 71, 'pole': 80, 'traffic sign': 81,
     'traffic light': OTHER_OBJECT, 'other structure': 52, 'barrier': 51, 'cone': OTHER_OBJECT,
     'other object': OTHER_OBJECT}

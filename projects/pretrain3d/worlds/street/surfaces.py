@@ -9,7 +9,7 @@ from ...label_spaces.outdoor import NUSCENES_LIDARSEG
 RAW: Dict[str, int] = {name: index for index, (name, _) in enumerate(NUSCENES_LIDARSEG)}
 # Finer than lidarseg's raw ids, for the writers of other data sets.
 DETAILS: Tuple[str, ...] = (
-    'none', 'road', 'parking', 'lane marking', 'kerb', 'sidewalk', 'terrain', 'other ground', 'building', 'fence',
+    'none', 'road', 'parking', 'lane marking', 'road marking', 'kerb', 'sidewalk', 'terrain', 'other ground', 'building', 'fence',
     'vegetation', 'trunk', 'pole', 'traffic sign', 'traffic light', 'other structure', 'vehicle', 'person', 'rider',
     'barrier', 'cone', 'other object')
 Colour = Tuple[float, float, float]

@@ -1,8 +1,4 @@
-"""What Waymo calls the things of a street: its 22 classes, 0 for what has none, and instances.
-
-A drawn town has 21 of them: its arrows, crossings and stop lines are made of the same paint as its lanes and are lane
-markers, and there is nothing else that Waymo calls other ground (bumps, rails, markings that bound no lane).
-"""
+"""What Waymo calls the things of a street: its 22 classes, 0 for what has none, and instances."""
 from typing import Dict, Sequence, Tuple
 
 import numpy as np
@@ -12,7 +8,6 @@ from .actors import Instance
 from .scene import DETAILS, LidarSweep
 
 UNDEFINED = 0
-NEVER_DRAWN = ('other ground', )
 # By category; what is ridden is its rider, cycle and all. Buses of both kinds, and an ambulance as the van it is.
 THINGS: Dict[str, str] = {
     'vehicle.car': 'car', 'vehicle.emergency.police': 'car', 'vehicle.truck': 'truck', 'vehicle.bus.rigid': 'bus',
@@ -23,12 +18,14 @@ THINGS: Dict[str, str] = {
     'human.pedestrian.personal_mobility': 'pedestrian', 'human.pedestrian.wheelchair': 'pedestrian',
     'movable_object.trafficcone': 'construction cone'}
 RIDERS: Dict[str, str] = {'vehicle.bicycle': 'bicyclist', 'vehicle.motorcycle': 'motorcyclist'}
-# By the drawing's finer names. Fences, crash barriers, and street furniture have no class of Waymo's; paved islands
+# By the drawing's finer names. Lane markers are what divides lanes; other markings, crossings, arrows and stop lines, are
+# what Waymo calls other ground, and so are bumps and rails, of which a town has none. Fences, crash barriers, and street furniture have no class of Waymo's; paved islands
 # and forecourts are what it calls walkable: level, and neither for driving nor a sidewalk.
 SURFACES: Dict[str, str] = {
-    'road': 'road', 'parking': 'road', 'lane marking': 'lane marker', 'kerb': 'curb', 'sidewalk': 'sidewalk',
-    'terrain': 'walkable', 'other ground': 'walkable', 'building': 'building', 'vegetation': 'vegetation',
-    'trunk': 'tree trunk', 'pole': 'pole', 'traffic sign': 'sign', 'traffic light': 'traffic light'}
+    'road': 'road', 'parking': 'road', 'lane marking': 'lane marker', 'road marking': 'other ground',
+    'kerb': 'curb', 'sidewalk': 'sidewalk', 'terrain': 'walkable', 'other ground': 'walkable', 'building': 'building',
+    'vegetation': 'vegetation', 'trunk': 'tree trunk', 'pole': 'pole', 'traffic sign': 'sign',
+    'traffic light': 'traffic light'}
 NAMELESS = ('fence', 'barrier', 'other structure', 'other object')
 # Where a surface has no finer name: by lidarseg's category.
 CATEGORIES: Dict[str, str] = {

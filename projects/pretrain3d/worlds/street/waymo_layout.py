@@ -28,7 +28,7 @@ from .waymo_images import RangeImages, pose_image, range_images
 from .waymo_labels import waymo_labels
 from .waymo_sides import HIGH, LOW, SIDES, observe_side
 
-LAYOUT = 2
+LAYOUT = 3
 FRAME_GAP, HALF_TURN = 0.1, 0.05  # seconds
 LABEL_EVERY = 5
 TOP = 1  # LaserName.TOP
