@@ -1,7 +1,13 @@
 """A drawn street goes through mmdet3d's converter and the extras into the datasets, as the real data would."""
 import contextlib
 import io
+import os
+import pickle
+import re
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -45,3 +51,36 @@ def test_datasets_read_it(street, monkeypatch, request):
     assert len(set(data[0]['data_samples'].gt_pts_seg.pts_semantic_mask.tolist()) - {16}) >= 5
     det = DATASETS.build(Config.fromfile(str(base / 'nuscenes_det.py')).train_dataloader.dataset)
     assert len(det) == len(data) and len(det[1]['data_samples'].gt_instances_3d.labels_3d) > 0
+
+
+@pytest.mark.full
+def test_mmdet3ds_own_line_makes_the_same(street, drawn_street, tmp_path, request):
+    """The line in the help of tools/data/nuscenes.py, word by word: mmdet3d's script, started by itself.
+
+    It clips boxes in images to 1600 x 900, whatever their size, and calls objects without a class barriers.
+    """
+    tools = request.config.rootpath / 'tools' / 'data'
+    help_text = ' '.join((tools / 'nuscenes.py').read_text().split('"""')[1].split())
+    import mmdet3d
+    known = dict(python=sys.executable, mmdet3d=str(Path(mmdet3d.__file__).parent))
+    line, path = re.search(r'run ``(python [^`]+)`` with PYTHONPATH=(\S+)\.', help_text).groups()
+    line, path = (text.replace('<mmdet3d>', known['mmdet3d']) for text in (line, path))
+    root = shutil.copytree(drawn_street.world, tmp_path / 'street')
+    (tmp_path / 'work' / 'data').mkdir(parents=True)
+    (tmp_path / 'work' / 'data' / 'nuscenes').symlink_to(root, target_is_directory=True)
+    done = subprocess.run([known['python'], *line.split()[1:]], cwd=tmp_path / 'work', capture_output=True, text=True,
+                          env=dict(os.environ, PYTHONPATH=path))
+    assert done.returncode == 0, done.stderr
+    done = subprocess.run([sys.executable, str(tools / 'nuscenes_extras.py'), str(root)], capture_output=True,
+                          text=True)
+    assert done.returncode == 0, done.stderr
+    for split in ('train', 'val'):
+        made, expected = (read_infos(folder / f'nuscenes_infos_{split}.pkl') for folder in (root, street))
+        assert made['metainfo'] == expected['metainfo'] and len(made['data_list']) == len(expected['data_list'])
+        for ours, theirs in zip(expected['data_list'], made['data_list']):
+            assert set(ours) == set(theirs) and set(ours['cam_instances']) == set(theirs['cam_instances'])
+            for key in set(ours) - {'cam_instances'}:
+                np.testing.assert_equal(theirs[key], ours[key])  # velocities may be NaN
+    held = [pickle.loads((folder / 'nuscenes_dbinfos_train.pkl').read_bytes()) for folder in (street, root)]
+    assert all(len(held[0][name]) == len(held[1][name]) for name in held[0] if name != 'barrier') and held[1]['car']
+    assert all((root / row['path']).is_file() for rows in held[1].values() for row in rows)
